@@ -1,0 +1,48 @@
+/* store: SQLite behind one writer thread. Layer 5, shell. Opening, migration and reading run on the caller's thread;
+ * writes are queued and committed in groups (FULL, at most 50 ms apart for durable things; registrations are written
+ * behind in batches to a file of their own, NORMAL). SIP never waits for it. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/log.h"
+#include "pbx/cell.h"
+#include "service/service.h"
+
+struct store;
+
+struct store_error {
+	char text[512]; /* what, where, how to mend it */
+};
+
+/* dir: the site's state directory (strowger.db, registrations.db). NULL with err filled: read-only, full, damaged, of a
+ * newer version (never touched). */
+struct store *store_open(const char *dir, struct log_sink *log, struct store_error *err);
+/* Drains the queue, stops the writer. */
+void store_close(struct store *s);
+
+/* Reads the whole configuration into a snapshot; secrets are opened with key. */
+int store_load_site(struct store *s, const struct site_key *key, struct site **out, struct store_error *err);
+/* Calls back for each unexpired registration. */
+int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx);
+/* Closes CDR rows left open by a crash (cause CDR_INTERRUPTED, end = wall_ms). Returns how many. */
+int store_close_open_cdrs(struct store *s, int64_t wall_ms);
+
+/* Writer's completions: called on the writer's thread. */
+struct store_done {
+	void *ctx;
+	void (*cdr)(void *ctx, uint64_t token, bool ok); /* durable */
+};
+void store_on_done(struct store *s, const struct store_done *d);
+
+/* Queues; never blocks; -1 when the queue is full (the caller keeps the row and tries again). */
+int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row);
+int store_put_binding(struct store *s, const struct binding_row *b);
+int store_drop_binding(struct store *s, const struct binding_row *b);
+/* Blocks until durable. Checks if_revision, writes the row and the audit row in one transaction, fills id and revision. */
+enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err);
+int store_read_cdrs(struct store *s, uint32_t limit, struct span extension, char **json, size_t *n);
+
+struct store_stats { uint64_t cdr_written, bindings_written, commits, failures; uint32_t queued; };
+struct store_stats store_stats_of(const struct store *s);
+
+#endif
