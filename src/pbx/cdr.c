@@ -103,7 +103,8 @@ bool cdr_open(struct cell *c, struct leg *l, struct span device)
 	memcpy(row->caller, k->caller_number, sizeof k->caller_number);
 	memcpy(row->callee, k->callee, sizeof k->callee);
 	memcpy(row->dialled, k->dialled, sizeof row->dialled);
-	(void)span_copyz(span_sub(l->dlg.call_id, 0, sizeof row->sip_call_id - 1), row->sip_call_id, sizeof row->sip_call_id);
+	struct span call_id = l->inbound ? l->dlg.call_id : span_z(l->call_id);
+	(void)span_copyz(span_sub(call_id, 0, sizeof row->sip_call_id - 1), row->sip_call_id, sizeof row->sip_call_id);
 	put_remote(l, row);
 	row->start_wall_ms = cell_wall_ms(c);
 	row->direct_media = k->direct;

@@ -152,6 +152,7 @@ struct leg {
 	uint16_t no;
 	bool inbound;
 	char tag[20];   /* ours; key in c->tags */
+	char call_id[40]; /* outbound: ours */
 	uint64_t merge; /* inbound: hash of Call-ID, From tag and CSeq; key in c->merges (RFC 3261 8.2.2.2) */
 	struct dialog dlg;
 	struct offer offer;
@@ -182,6 +183,7 @@ struct leg {
 
 	struct cdr_record *cdr;
 	int64_t started_us, rang_us, answered_us;
+	uint16_t cause;
 	bool ended, bridged;
 	bool reaped;               /* on the list of the step's end */
 	struct leg *reap_next;
@@ -358,6 +360,9 @@ void leg_send_bye(struct cell *c, struct leg *l);
 void leg_drop_requests(struct cell *c, struct leg *l);
 /* The party's part in the call is over: media closed, CDR to be closed. by: 1 this party, 2 the other, 3 the switch. */
 void leg_end(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by);
+/* leg_end and the event HANGUP (a waiting INVITE is answered with status). */
+void leg_hang(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by);
+void leg_gone(struct cell *c, struct leg *l);
 void leg_reap(struct cell *c, struct leg *l);
 void leg_free(struct cell *c, struct leg *l);
 void cell_reap(struct cell *c);

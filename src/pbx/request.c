@@ -78,7 +78,7 @@ static void in_dialog(struct cell *c, txn_id id, const struct sip_msg *req, cons
 {
 	struct leg *l = leg_by_tag(c, req->to.tag);
 	/* An early leg of ours knows no tag of the peer's yet: its BYE is told by our tag and the Call-ID. */
-	bool early = l && !l->inbound && l->dlg.state == DIALOG_NONE;
+	bool early = l && !l->inbound && l->dlg.state == DIALOG_NONE && span_eqz(req->call_id, l->call_id);
 	if (!l || (!early && !dialog_matches_request(&l->dlg, req))) {
 		refuse_stranger(c, id, req, from, 481);
 		return;
