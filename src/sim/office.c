@@ -33,8 +33,9 @@ static void later(struct office *o, int64_t after_us, enum office_ev ev, uint64_
 static void next_dial(struct office *o, uint32_t i)
 {
 	int64_t t = o->w.now > o->t_first ? o->w.now : o->t_first;
+	double rate = o->w.o.rate > 0 ? o->w.o.rate : 1;
 	for (;;) {
-		t += (int64_t)rng_exp(&o->w.rng_user, 3600e6 / 2.3);
+		t += (int64_t)rng_exp(&o->w.rng_user, 3600e6 / 2.3 / rate);
 		if (t >= o->t_last)
 			return;
 		int hour = (int)((t + o->day_offset_us) / (3600 * INT64_C(1000000)) % 24);
