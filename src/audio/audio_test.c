@@ -1,0 +1,148 @@
+#include "harness/harness.h"
+
+#include "audio/audio.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The ITU's tables 1a and 2a as numbers: segment ends and steps; decoded values are interval middles. */
+static int ulaw_model(int code)
+{
+	int v = 255 - code, seg = (v & 0x7f) >> 4, step = v & 15;
+	int mag = seg == 0 ? step * 2 : (33 << seg) - 33 + step * (2 << seg);
+	return 4 * (v & 0x80 ? -mag : mag);
+}
+
+static int alaw_model(int code)
+{
+	int v = code ^ 0x55, seg = (v & 0x7f) >> 4, step = v & 15;
+	int mag = seg == 0 ? 1 + 2 * step : ((1 << seg) * 16) + (1 << (seg - 1)) + step * (1 << seg);
+	return 8 * (v & 0x80 ? mag : -mag);
+}
+
+static void test_decode(void **state)
+{
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		assert_int_equal(audio_ulaw_decode((uint8_t)c), ulaw_model(c));
+		assert_int_equal(audio_alaw_decode((uint8_t)c), alaw_model(c));
+	}
+	assert_int_equal(audio_ulaw_decode(0x80), 32124);
+	assert_int_equal(audio_ulaw_decode(0x00), -32124);
+	assert_int_equal(audio_alaw_decode(0xaa), 32256);
+	assert_int_equal(audio_ulaw_encode(0), 0xff);
+	assert_int_equal(audio_alaw_encode(0), 0xd5);
+}
+
+/* Every sample gets the code whose value is nearest (ties and the one's complement of negatives allow one 14/13-bit step). */
+static void nearest(uint8_t (*enc)(int16_t), int16_t (*dec)(uint8_t), int slack)
+{
+	for (int s = -32768; s <= 32767; s++) {
+		int best = 1 << 30, got = abs(dec(enc((int16_t)s)) - s);
+		for (int c = 0; c < 256; c++) {
+			int d = abs(dec((uint8_t)c) - s);
+			best = d < best ? d : best;
+		}
+		assert_true(got <= best + slack);
+	}
+}
+
+static void test_encode(void **state)
+{
+	(void)state;
+	nearest(audio_ulaw_encode, audio_ulaw_decode, 7);
+	nearest(audio_alaw_encode, audio_alaw_decode, 15);
+	for (int c = 0; c < 256; c++) {
+		/* 0x7f is mu-law's negative zero: it comes back as the positive one. */
+		assert_int_equal(audio_ulaw_encode(audio_ulaw_decode((uint8_t)c)), c == 0x7f ? 0xff : c);
+		assert_int_equal(audio_alaw_encode(audio_alaw_decode((uint8_t)c)), c);
+	}
+	for (int s = -32768; s < 32767; s++) {
+		assert_true(audio_ulaw_decode(audio_ulaw_encode((int16_t)s)) <= audio_ulaw_decode(audio_ulaw_encode((int16_t)(s + 1))));
+		assert_true(audio_alaw_decode(audio_alaw_encode((int16_t)s)) <= audio_alaw_decode(audio_alaw_encode((int16_t)(s + 1))));
+	}
+}
+
+/* Any tone at any level from -40 dBm0 through G.711 and noise is heard within 5 Hz over 200 ms. */
+static void test_detect(void **state)
+{
+	(void)state;
+	struct rng r = rng_seed(3, 4);
+	int16_t pcm[1600];
+	uint8_t code[1600];
+	for (uint16_t hz = 300; hz <= 3400; hz = (uint16_t)(hz + 7)) {
+		struct tone t;
+		bool alaw = hz & 1;
+		tone_init(&t, 8000, (const uint16_t[2]){hz, 0}, -(int)rng_below(&r, 30), 0, 0);
+		t.phase[0] = (uint32_t)rng_u64(&r);
+		tone_fill(&t, pcm, 1600);
+		audio_g711_encode(alaw, pcm, 1600, code);
+		audio_g711_decode(alaw, code, 1600, pcm);
+		double got = tone_dominant_hz(pcm, 1600, 8000);
+		if (fabs(got - hz) > 5)
+			print_message("%u Hz heard as %.1f\n", hz, got);
+		assert_true(fabs(got - hz) <= 5);
+	}
+}
+
+static void test_no_tone(void **state)
+{
+	(void)state;
+	struct rng r = rng_seed(5, 6);
+	int16_t pcm[1600] = {0};
+	assert_true(tone_dominant_hz(pcm, 1600, 8000) == 0);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 1600; i++)
+			pcm[i] = (int16_t)((int)rng_below(&r, 16000) - 8000);
+		assert_true(tone_dominant_hz(pcm, 1600, 8000) == 0);
+	}
+	assert_true(tone_dominant_hz(pcm, 100, 8000) == 0);
+}
+
+static void test_stronger_of_two(void **state)
+{
+	(void)state;
+	int16_t a[1600], b[1600];
+	struct tone t;
+	tone_init(&t, 8000, (const uint16_t[2]){700, 0}, -10, 0, 0);
+	tone_fill(&t, a, 1600);
+	tone_init(&t, 8000, (const uint16_t[2]){1900, 0}, -16, 0, 0);
+	tone_fill(&t, b, 1600);
+	for (int i = 0; i < 1600; i++)
+		a[i] = (int16_t)(a[i] + b[i]);
+	assert_true(fabs(tone_dominant_hz(a, 1600, 8000) - 700) <= 5);
+}
+
+static void test_levels(void **state)
+{
+	(void)state;
+	int16_t pcm[8000];
+	struct tone t;
+	tone_init_milliwatt(&t, 8000);
+	tone_fill(&t, pcm, 8000);
+	assert_true(fabs(tone_level_dbm0(pcm, 8000, 8000, 1004)) < 0.05);
+	assert_true(tone_level_dbm0(pcm, 8000, 8000, 1204) < -50);
+	tone_init_ringback(&t, 8000);
+	tone_fill(&t, pcm, 8000);
+	assert_true(fabs(tone_level_dbm0(pcm, 8000, 8000, 440) + 19) < 0.1);
+	assert_true(fabs(tone_level_dbm0(pcm, 8000, 8000, 480) + 19) < 0.1);
+	/* Cadence: 2 s on, 4 s off, filled in odd pieces. */
+	tone_init_ringback(&t, 8000);
+	for (int i = 0, at = 0; i < 700; i++) {
+		tone_fill(&t, pcm, 137);
+		int loud = 0;
+		for (int k = 0; k < 137; k++)
+			loud |= abs(pcm[k]) > 100 && at + k >= 0;
+		int from = at % 48000, to = (at + 136) % 48000;
+		if (from < 16000 && to < 16000 && from < to)
+			assert_true(loud);
+		if (from >= 16000 && to >= 16000)
+			assert_false(loud);
+		at += 137;
+	}
+}
+
+static const struct test_case cases[] = {CASE(test_decode, ""), CASE(test_encode, ""), CASE(test_detect, ""), CASE(test_no_tone, ""),
+        CASE(test_stronger_of_two, ""), CASE(test_levels, "")};
+TEST_MAIN("audio", cases)
