@@ -354,7 +354,7 @@ int world_init(struct world *w, const struct sim_opts *o, uint32_t n_phones, con
 	if (make_media(w, error) != 0 || make_cell(w, error) != 0)
 		return -1;
 	struct cell_in in = {.kind = CELL_IN_SITE};
-	in.u.site = site_ref(w->site);
+	in.u.site = w->site;
 	world_cell(w, &in);
 	return web_init(w, error);
 }
