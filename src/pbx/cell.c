@@ -1,4 +1,5 @@
 #include "pbx/cell_internal.h"
+#include "sip/msg/frame.h"
 
 #include <stdlib.h>
 
