@@ -556,6 +556,8 @@ int sim_office(const struct sim_opts *opts, struct sim_result *r, const char **e
 	if (people(o, error) != 0)
 		goto out;
 	run_day(o, &o->w.res);
+	if (opts->record)
+		record_checkpoint(opts->record, &o->w.effects);
 	o->w.res.hash = o->w.trace.h;
 	o->w.res.end_us = o->w.now;
 	*r = o->w.res;

@@ -398,6 +398,8 @@ int sim_scenario(struct span file, const struct sim_opts *opts, struct sim_resul
 		s->w.host = (struct sim_host){on_event, on_changed, on_heard, s};
 		run_lines(s, file);
 		finish(s);
+		if (opts->record)
+			record_checkpoint(opts->record, &s->w.effects);
 		*r = s->w.res;
 	}
 	world_free(&s->w);

@@ -8,6 +8,7 @@
 #include "base/slab.h"
 #include "mgraph/mgraph.h"
 #include "pbx/cell.h"
+#include "pbx/record.h"
 #include "service/service.h"
 #include "sim/sim.h"
 #include "sip/msg/msg.h"
@@ -184,6 +185,7 @@ struct world {
 	struct sabotage sab;
 	struct sim_host host;
 	struct trace_hash trace;
+	struct trace_hash effects; /* of the cell alone, as the daemon records them */
 	struct sim_result res;
 	uint32_t said;
 	bool in_cell;
