@@ -152,9 +152,11 @@ static void cell_timer(struct world *w)
 	if (cell_deadline(w->cell) <= w->now) {
 		struct cell_in in = {.kind = CELL_IN_TIMER};
 		world_cell(w, &in);
-		/* A deadline that stands still would stop the clock. */
-		if (cell_deadline(w->cell) <= w->now && w->cell_timer_at <= w->now)
-			w->cell_timer_at = INT64_MAX, world_at(w, w->now + 1000, EV_CELL_TIMER, 0, 0, NULL), w->cell_timer_at = w->now + 1000;
+		/* A cell that does not serve its deadline would stop the clock: ask again later, its timers are then late. */
+		if (w->cell_timer_at <= w->now) {
+			w->cell_timer_at = w->now + 100000;
+			world_at(w, w->cell_timer_at, EV_CELL_TIMER, 0, 0, NULL);
+		}
 	} else {
 		cell_rearm(w);
 	}

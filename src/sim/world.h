@@ -181,6 +181,8 @@ struct world {
 	struct cdr_table cdr;
 	uint32_t persist_pending;
 	uint64_t bindings_written, bindings_gone;
+	uint32_t registers[64]; /* REGISTERs that reached the cell, by second: their transactions outlive them by 64 T1 */
+	int64_t registers_s;
 
 	struct sabotage sab;
 	struct sim_host host;
@@ -249,6 +251,7 @@ const struct cdr_seen *store_find(const struct world *w, struct span call_id, ui
 
 /* check.c */
 void check_sip(struct world *w, const struct sip_flow *to, struct span bytes);
+void check_note_register(struct world *w);
 void check_media(struct world *w, const struct media_cmd *c);
 void check_periodic(struct world *w, bool full);
 /* Nothing may live but registrations. */
