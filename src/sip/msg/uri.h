@@ -23,6 +23,8 @@ int sip_uri_parse(struct span s, struct sip_uri *out) __attribute__((warn_unused
 
 /* A parameter of a ";a=b;c" list (URI, Via, Contact ...), name case-insensitive. *value is empty for a flag; quotes kept. */
 bool sip_param(struct span params, const char *name, struct span *value);
+/* Walks such a list: 1 = *name and *value filled and *rest moved on, 0 = end, -1 = malformed (no name, "a=", quote open). */
+int sip_param_next(struct span *rest, struct span *name, struct span *value) __attribute__((warn_unused_result));
 
 /* Decodes %HH into dst; span over dst, or p == NULL when it does not fit or an escape is broken or gives NUL. */
 struct span sip_unescape(struct span s, char *dst, size_t cap);
