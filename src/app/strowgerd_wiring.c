@@ -32,6 +32,7 @@ struct strowgerd {
 	struct http_server *http[MAX_LISTEN], *control;
 	struct addr shown; /* what we tell others: our address */
 	uint32_t tcp_conns;
+	bool ready;
 };
 
 static int failed(const char *what)
@@ -280,9 +281,9 @@ static int start(struct strowgerd *d)
 	d->world.host = d->host;
 	d->world.desk = d->desk;
 	uploads_count(&d->world);
-	rc = start_media(d);
+	rc = open_sip(d); /* first: of two daemons on the same ports, the second should hear of the SIP port */
 	if (rc == 0)
-		rc = open_sip(d);
+		rc = start_media(d);
 	if (rc == 0)
 		rc = restore_bindings(d);
 	if (rc != 0)
@@ -307,7 +308,8 @@ int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
 	d->dir.lock_fd = -1;
 	world_init(&d->world);
 	int rc = start(d);
-	if (rc == 0)
+	d->ready = rc == 0;
+	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.started", LOG_Z("version", STROWGER_VERSION), LOG_Z("site", d->dir.path),
 			  LOG_I("extensions", site_extension_count(d->world.site)), LOG_I("took_ms", (mono_us() - began) / 1000));
 	return rc;
@@ -395,6 +397,7 @@ void strowgerd_free(struct strowgerd *d)
 		service_free(d->service);
 	world_free(&d->world);
 	site_dir_close(&d->dir);
-	log_event(d->log, LOG_INFO, "daemon.ended", LOG_I("open_cdrs", open));
+	if (d->ready)
+		log_event(d->log, LOG_INFO, "daemon.ended", LOG_I("open_cdrs", open));
 	free(d);
 }
