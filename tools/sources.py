@@ -31,12 +31,12 @@ def main():
         print("\n".join(f"{pathlib.Path(p).name.removesuffix('_main.c')} {p}" for p in found))
     elif what in ("tests", "fuzz"):
         suffix = "_test.c" if what == "tests" else "_fuzz.c"
-        found = rel(p for d in ("src", "tests", "fuzz") for p in (ROOT / d).rglob("*" + suffix))
+        found = rel(p for d in ("src", "tests") for p in (ROOT / d).rglob("*" + suffix))
         print("\n".join(f"{name_of(p)} {p}" for p in found))
     elif what == "schemas":
         print("\n".join(str(ROOT / p) for p in rel((ROOT / "src").rglob("schema.toml"))))
     elif what == "stamp":
-        every = rel(p for d in ("src", "tests", "bench", "fuzz") for p in (ROOT / d).rglob("*")
+        every = rel(p for d in ("src", "tests", "bench") for p in (ROOT / d).rglob("*")
                     if p.suffix in (".c", ".toml", ".build"))
         print("\n".join(every))
     else:

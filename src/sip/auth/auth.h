@@ -39,7 +39,8 @@ bool digest_check(const struct digest_creds *c, const struct digest_ha1 *ha1, st
 void digest_answer(struct text *t, const struct digest_challenge *ch, struct span user, const struct digest_ha1 *ha1,
 		   struct span method, struct span uri, uint32_t nc, struct span cnonce);
 
-/* Stateless nonce: time, salt and a MAC over both, the realm and `bind` (the source's address or empty). 40 hex digits or so. */
+/* Stateless nonce: time in microseconds (also the salt) and a MAC over it and `bind` (the source's address, with the realm
+ * when several realms share a key, or empty). 40 hex digits. */
 struct nonce_key {
 	unsigned char k[32];
 };

@@ -1,0 +1,173 @@
+/* Call detail records: one row per leg, sent when it opens, when it is answered and when it closes, and again until the
+ * store has it (R9). Durations come from the monotonic clock (R15). */
+#include "pbx/cell_internal.h"
+
+enum { BACKOFF_MAX_S = 60 };
+
+static void list_add(struct cell *c, struct cdr_record *r)
+{
+	r->listed = true;
+	r->prev = c->cdr_last;
+	*(c->cdr_last ? &c->cdr_last->next : &c->cdr_first) = r;
+	c->cdr_last = r;
+	c->cdr_listed++;
+}
+
+static void list_remove(struct cell *c, struct cdr_record *r)
+{
+	*(r->prev ? &r->prev->next : &c->cdr_first) = r->next;
+	*(r->next ? &r->next->prev : &c->cdr_last) = r->prev;
+	r->next = r->prev = NULL;
+	r->listed = false;
+	c->cdr_listed--;
+}
+
+static struct span token_key(const struct cdr_record *r)
+{
+	return span_mem(&r->token, sizeof r->token);
+}
+
+static void forget(struct cell *c, struct cdr_record *r)
+{
+	if (r->pending)
+		map_remove(&c->cdr_tokens, token_key(r));
+	if (r->listed)
+		list_remove(c, r);
+	wheel_cancel(&c->wheel, &r->retry);
+	pool_delete(&c->cdrs, pool_handle(&c->cdrs, r));
+}
+
+/* The newest state of the row, under a token of its own: a late word about an older one is told apart. */
+void cdr_emit(struct cell *c, struct cdr_record *r)
+{
+	wheel_cancel(&c->wheel, &r->retry);
+	if (r->pending)
+		map_remove(&c->cdr_tokens, token_key(r));
+	r->token = ++c->cdr_token;
+	r->pending = map_put(&c->cdr_tokens, token_key(r), r) == 0;
+	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row}};
+	cell_emit(c, &out);
+}
+
+void cdr_persisted(struct cell *c, uint64_t token, bool ok)
+{
+	struct cdr_record *r = map_get(&c->cdr_tokens, span_mem(&token, sizeof token));
+	if (!r)
+		return;
+	map_remove(&c->cdr_tokens, token_key(r));
+	r->pending = false;
+	if (ok) {
+		r->failures = 0;
+		if (r->row.closed)
+			forget(c, r);
+		return;
+	}
+	int64_t wait_s = r->failures < 6 ? INT64_C(1) << r->failures : BACKOFF_MAX_S;
+	if (r->failures < UINT8_MAX)
+		r->failures++;
+	if (r->failures == 1)
+		cell_log(c, LOG_ERROR, "cdr.not_stored", LOG_Z("id", r->row.id));
+	r->retry.kind = TIMER_CDR;
+	wheel_set(&c->wheel, &r->retry, c->now_us + wait_s * SECOND_US);
+}
+
+static void put_remote(const struct leg *l, struct cdr_row *row)
+{
+	struct text t = text_on(row->remote, sizeof row->remote);
+	addr_put(&t, &l->flow.remote);
+	text_putc(&t, '/');
+	text_z(&t, sip_transport_param(l->flow.transport));
+	text_end(&t);
+}
+
+bool cdr_open(struct cell *c, struct leg *l, struct span device)
+{
+	handle h;
+	struct cdr_record *r = pool_new(&c->cdrs, &h);
+	const struct call *k = l->call;
+	if (!r)
+		return false;
+	struct cdr_row *row = &r->row;
+	struct text t = TEXT_ARRAY(row->call);
+	call_id_text(c, k, &t);
+	text_end(&t);
+	t = TEXT_ARRAY(row->id);
+	call_id_text(c, k, &t);
+	text_putc(&t, '-');
+	text_u64(&t, l->no);
+	text_end(&t);
+	row->leg_no = l->no;
+	row->direction = l->inbound ? 0 : 1;
+	memcpy(row->extension, l->ext, sizeof row->extension);
+	(void)span_copyz(span_sub(device, 0, sizeof row->device - 1), row->device, sizeof row->device);
+	memcpy(row->caller, k->caller_number, sizeof k->caller_number);
+	memcpy(row->callee, k->callee, sizeof k->callee);
+	memcpy(row->dialled, k->dialled, sizeof row->dialled);
+	struct span call_id = l->inbound ? l->dlg.call_id : span_z(l->call_id);
+	(void)span_copyz(span_sub(call_id, 0, sizeof row->sip_call_id - 1), row->sip_call_id, sizeof row->sip_call_id);
+	put_remote(l, row);
+	row->start_wall_ms = cell_wall_ms(c);
+	row->direct_media = k->direct;
+	l->cdr = r;
+	c->cdr_open++;
+	cdr_emit(c, r);
+	return true;
+}
+
+void cdr_rang(struct cell *c, struct leg *l)
+{
+	if (l->rang_us || l->answered_us)
+		return;
+	l->rang_us = c->now_us;
+	if (l->cdr)
+		l->cdr->row.ring_wall_ms = cell_wall_ms(c);
+}
+
+void cdr_answered(struct cell *c, struct leg *l)
+{
+	if (l->answered_us || !l->cdr)
+		return;
+	l->answered_us = c->now_us;
+	l->cdr->row.answer_wall_ms = cell_wall_ms(c);
+	l->cdr->row.sip_status = 200;
+	l->cdr->row.direct_media = l->call->direct;
+	if (l->rang_us)
+		l->cdr->row.ring_ms = (c->now_us - l->rang_us) / 1000;
+	cdr_emit(c, l->cdr);
+}
+
+void cdr_end(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by)
+{
+	struct cdr_row *row = l->cdr ? &l->cdr->row : NULL;
+	if (!row)
+		return;
+	row->end_wall_ms = cell_wall_ms(c);
+	row->cause = cause;
+	if (status)
+		row->sip_status = status;
+	row->ended_by = by;
+	if (l->answered_us)
+		row->talk_ms = (c->now_us - l->answered_us) / 1000;
+	else if (l->rang_us)
+		row->ring_ms = (c->now_us - l->rang_us) / 1000;
+}
+
+void cdr_close(struct cell *c, struct leg *l, const struct media_stats *stats)
+{
+	struct cdr_record *r = l->cdr;
+	if (!r || r->row.closed || !l->ended)
+		return;
+	if (stats)
+		r->row.media = *stats;
+	r->row.closed = true;
+	l->cdr = NULL;
+	wheel_cancel(&c->wheel, &l->stats);
+	c->cdr_open--;
+	if (c->cdr_listed >= CDR_RING) { /* the oldest goes: a new row is worth no less, and memory is bounded */
+		c->cdr_lost++;
+		cell_log(c, LOG_ERROR, "cdr.lost", LOG_Z("id", c->cdr_first->row.id));
+		forget(c, c->cdr_first);
+	}
+	list_add(c, r);
+	cdr_emit(c, r);
+}

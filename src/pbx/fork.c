@@ -1,0 +1,76 @@
+/* Ringing an extension: every binding of every device of it at once, one leg each. */
+#include "pbx/cell_internal.h"
+
+static void name_device(const struct cell *c, const struct binding *b, struct text *t)
+{
+	const struct site_device *d = site_device_by_id(c->site, b->device_id);
+	if (d && d->row.mac[0]) {
+		text_z(t, d->row.mac);
+	} else {
+		text_lit(t, "device-");
+		text_u64(t, b->device_id);
+	}
+}
+
+/* 0, or the status that tells why this branch could not be tried. */
+static uint16_t ring_one(struct cell *c, struct call *k, const struct binding *b)
+{
+	struct leg *a = k->caller, *l = leg_new(c, k, false);
+	char device[32];
+	struct text dev = TEXT_ARRAY(device);
+	struct sdp s;
+	if (!l)
+		return 503;
+	memcpy(l->ext, b->aor->number, sizeof l->ext);
+	if (!k->direct) {
+		l->slot = slot_draw(c, l, a->slot);
+		if (l->slot == MEDIA_NO_SLOT)
+			goto out;
+	}
+	const struct sdp_media *m = a->wanted_sdp.n ? plan_parse(c, block_span(&a->wanted_sdp), &s, NULL) : NULL;
+	if (!plan_offer(c, l, m) || leg_invite(c, l, b))
+		goto out;
+	name_device(c, b, &dev);
+	if (cdr_open(c, l, text_span(&dev)))
+		return 0;
+	cell_log(c, LOG_ERROR, "limit.reached", LOG_Z("what", "records"));
+	return 0; /* it rings without a record rather than not at all */
+out:
+	cell_log(c, LOG_ERROR, "limit.reached", LOG_Z("what", "branches"));
+	leg_end(c, l, CDR_CONGESTION, 503, 3);
+	leg_gone(c, l);
+	return 503;
+}
+
+static int64_t ring_time(const struct cell *c, const struct site_extension *ext)
+{
+	if (c->o.ring_timeout_us)
+		return c->o.ring_timeout_us;
+	return (int64_t)(ext->row.ring_s ? ext->row.ring_s : c->settings->ring_s) * SECOND_US;
+}
+
+void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
+{
+	const struct aor *aor = aor_find(c, span_z(ext->row.number));
+	uint32_t rung = 0, skipped = 0;
+	uint16_t fault = 0;
+	for (const struct binding *b = aor ? aor->first : NULL; b; b = b->next) {
+		if (b->device_id == k->caller->device_id) { /* who calls its own number does not ring itself */
+			skipped++;
+			continue;
+		}
+		uint16_t r = ring_one(c, k, b);
+		fault = r ? r : fault;
+		rung += r == 0;
+	}
+	if (rung) {
+		wheel_set(&c->wheel, &k->ring, c->now_us + ring_time(c, ext));
+		return;
+	}
+	if (fault)
+		call_refuse(c, k, 503, CDR_CONGESTION);
+	else if (skipped)
+		call_refuse(c, k, 486, CDR_BUSY);
+	else
+		call_refuse(c, k, 480, CDR_DESTINATION_OUT_OF_ORDER);
+}

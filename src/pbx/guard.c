@@ -1,0 +1,151 @@
+/* Default deny: whoever wants something out of a dialog proves by digest that it is a device of the site. An unknown
+ * extension and a wrong secret get the same answer after the same work. */
+#include "pbx/cell_internal.h"
+
+enum { NONCE_LIFE_US = 300 * SECOND_US, CHECKS_ALWAYS = 4 };
+
+static struct span source_of(const struct sip_flow *from)
+{
+	return span_mem(from->remote.ip, sizeof from->remote.ip);
+}
+
+static void challenge(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, bool stale)
+{
+	char buf[20], nonce[NONCE_MAX];
+	struct text n = TEXT_ARRAY(nonce);
+	c->nonce_us = c->nonce_us < c->now_us ? c->now_us : c->nonce_us + 1;
+	nonce_make(&n, &c->o.nonce_key, c->nonce_us, source_of(from));
+	struct span realm = c->settings ? span_z(c->settings->realm) : SPAN_LIT("strowger");
+	reply_begin(c, req, from, 401, stray_tag(c, req, buf));
+	if (c->settings && c->settings->auth_sha256) {
+		sip_head(&c->b, SIP_H_WWW_AUTHENTICATE);
+		digest_challenge_write(&c->b.t, realm, text_span(&n), DIGEST_SHA256, stale);
+		sip_eol(&c->b);
+	}
+	sip_head(&c->b, SIP_H_WWW_AUTHENTICATE);
+	digest_challenge_write(&c->b.t, realm, text_span(&n), DIGEST_MD5, stale);
+	sip_eol(&c->b);
+	reply_forget(c, id);
+}
+
+/* Credentials for our realm among all that were sent. */
+static bool find_creds(const struct cell *c, const struct sip_msg *req, struct digest_creds *out)
+{
+	static const enum sip_hdr_id where[] = {SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION};
+	for (size_t i = 0; i < COUNT_OF(where); i++)
+		for (const struct sip_hdr *h = sip_hdr(req, where[i]); h; h = sip_hdr_next(req, h))
+			if (digest_parse_creds(h->value, out) == DIGEST_OK && c->settings && span_eqz(out->realm, c->settings->realm))
+				return true;
+	return false;
+}
+
+static uint64_t device_of_flow(const struct cell *c, struct span number, const struct sip_flow *from)
+{
+	const struct aor *a = aor_find(c, number);
+	for (const struct binding *b = a ? a->first : NULL; b; b = b->next)
+		if (sip_flow_same(&b->flow, from))
+			return b->device_id;
+	return 0;
+}
+
+/* The device of the extension whose secret fits (Z55): the one already bound to this flow first. */
+static const struct site_device *device_that_fits(struct cell *c, const struct site_extension *ext, const struct digest_creds *creds,
+						  struct span method, const struct sip_flow *from)
+{
+	struct span number = ext ? span_z(ext->row.number) : SPAN_NONE;
+	uint64_t likely = ext ? device_of_flow(c, number, from) : 0, cursor = 0;
+	const struct site_device *d = likely ? site_device_by_id(c->site, likely) : NULL;
+	int checks = 0;
+	if (d && d->has_secret && span_eqz(number, d->row.extension)) {
+		checks++;
+		if (digest_check(creds, &d->sip_ha1, method, true))
+			return d;
+	}
+	while (ext && (d = site_devices_of(c->site, number, &cursor))) {
+		if (!d->has_secret || d->row.id == likely)
+			continue;
+		checks++;
+		if (digest_check(creds, &d->sip_ha1, method, true))
+			return d;
+	}
+	for (; checks < CHECKS_ALWAYS; checks++)
+		(void)digest_check(creds, &c->fake_ha1, method, true);
+	return NULL;
+}
+
+static bool count_is_new(struct cell *c, const struct site_device *d, uint64_t nonce_id, struct span nc)
+{
+	if (!nc.n) /* RFC 2069: no counts, the nonce's life must do */
+		return true;
+	struct known *k = map_get(&c->known_map, span_mem(&d->row.id, sizeof d->row.id));
+	if (!k) {
+		handle h;
+		k = pool_new(&c->known, &h);
+		if (!k)
+			return false;
+		k->device_id = d->row.id;
+		if (map_put(&c->known_map, span_mem(&k->device_id, sizeof k->device_id), k)) {
+			pool_delete(&c->known, h);
+			return false;
+		}
+	}
+	for (size_t i = 0; i < COUNT_OF(k->w); i++)
+		if (k->w[i].nonce_id == nonce_id && k->w[i].seen)
+			return nc_accept(&k->w[i], nonce_id, nc);
+	k->turn = (uint8_t)((k->turn + 1) % COUNT_OF(k->w));
+	return nc_accept(&k->w[k->turn], nonce_id, nc);
+}
+
+static void note_refusal(struct cell *c, const struct digest_creds *creds, const struct sip_flow *from)
+{
+	char src[64];
+	struct text t = TEXT_ARRAY(src);
+	addr_put(&t, &from->remote);
+	c->refused++;
+	cell_log(c, LOG_WARN, "auth.refused", LOG_S("user", span_sub(creds->username, 0, 32)), LOG_S("source", text_span(&t)));
+}
+
+enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, struct who *who)
+{
+	struct digest_creds creds;
+	if (!find_creds(c, req, &creds)) {
+		challenge(c, id, req, from, false);
+		return GUARD_DONE;
+	}
+	uint64_t nonce_id = 0;
+	int64_t now_us = c->nonce_us > c->now_us ? c->nonce_us : c->now_us;
+	enum nonce_state nonce = nonce_check(creds.nonce, &c->o.nonce_key, now_us, NONCE_LIFE_US, source_of(from), &nonce_id);
+	char user[32];
+	struct span number = sip_unescape(creds.username, user, sizeof user);
+	const struct site_extension *ext = number.n ? site_extension_find(c->site, number) : NULL;
+	const struct site_device *dev = device_that_fits(c, ext, &creds, req->method_name, from);
+	if (!dev || nonce == NONCE_FORGED) {
+		note_refusal(c, &creds, from);
+		challenge(c, id, req, from, false);
+		return GUARD_DONE;
+	}
+	/* A count seen before is either a replay or a phone that counts from one again: a fresh nonce tells which. */
+	if (nonce == NONCE_STALE || !count_is_new(c, dev, nonce_id, creds.nc)) {
+		challenge(c, id, req, from, true);
+		return GUARD_DONE;
+	}
+	if (!ext->row.enabled || !ext->row.sip_device) { /* G107 */
+		c->refused++;
+		cell_log(c, LOG_INFO, "auth.disabled", LOG_Z("extension", ext->row.number));
+		reply_plain(c, id, 0, req, from, 403, SPAN_NONE);
+		return GUARD_DONE;
+	}
+	*who = (struct who){ext, dev};
+	return GUARD_OK;
+}
+
+void guard_site_changed(struct cell *c)
+{
+	uint32_t it = 0;
+	for (struct known *k; (k = map_next(&c->known_map, &it));) {
+		if (site_device_by_id(c->site, k->device_id))
+			continue;
+		map_remove(&c->known_map, span_mem(&k->device_id, sizeof k->device_id));
+		pool_delete(&c->known, pool_handle(&c->known, k));
+	}
+}
