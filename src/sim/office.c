@@ -411,10 +411,29 @@ static void final(struct office *o, struct office_call *c, handle h)
 	next_dial(o, i);
 }
 
+/* Calls on phones whose users know of none. */
+static void check_ghosts(struct office *o)
+{
+	for (uint32_t i = 0; i < o->w.n_phones; i++) {
+		struct sim_phone *p = &o->w.phone[i];
+		struct vphone_view v;
+		bool ghost = false;
+		if (p->v && !pool_get(&o->calls, o->person[i].out) && !pool_get(&o->calls, o->person[i].in)) {
+			vphone_view(p->v, &v);
+			ghost = v.n_calls > 0;
+		}
+		if (ghost && p->suspect)
+			violation(&o->w, "phone %s shows a call (state %d) that nobody makes", p->ext, (int)v.call[0].state);
+		p->suspect = ghost;
+	}
+}
+
 static void tick(struct office *o)
 {
 	sabotage_tick(&o->w);
 	check_periodic(&o->w, true);
+	check_open_legs(&o->w);
+	check_ghosts(o);
 	if (o->live == 0 && o->w.now - o->last_end_us > s_us(80))
 		check_quiet(&o->w, "in a quiet hour");
 	later(o, s_us(60), OE_TICK, 0);
