@@ -64,11 +64,11 @@ double tone_dominant_hz(const int16_t *samples, size_t n, uint32_t rate_hz)
 	double floor_peak = tone_peak_of(-45);
 	if (e < (double)n * floor_peak * floor_peak / 2)
 		return 0;
-	double hz = coarse(samples, n, rate);
+	double centre = coarse(samples, n, rate), hz = centre;
 	/* Narrow by halves on the whole length: the main lobe is wider than the first step, so the hill has one top. */
 	double step = rate / (double)n > 10 ? 10 : rate / (double)n;
-	double top = hann_power(samples, n, rate, hz, true);
-	for (double at = hz - 30; at <= hz + 30; at += step) {
+	double top = 0;
+	for (double at = centre - 30; at <= centre + 30; at += step) {
 		double p = hann_power(samples, n, rate, at, true);
 		if (p > top) {
 			top = p;

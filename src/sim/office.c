@@ -317,14 +317,23 @@ static int view_index(struct sim_phone *p, const char *cid, struct vphone_view *
 	return -1;
 }
 
-static void hang_up(struct office *o, struct side *s)
+/* Both counters while both calls still stand: the phone of the other forgets its call without being asked. */
+static void read_counters(struct side *s)
+{
+	struct vphone_view v;
+	int i = s->phone ? view_index(s->phone, s->cid, &v) : -1;
+	if (i >= 0)
+		s->rtp_rx = v.call[i].rtp_rx;
+}
+
+static void hang_up(struct office *o, struct office_call *c, struct side *s)
 {
 	struct vphone_view v;
 	int i = view_index(s->phone, s->cid, &v);
 	if (i < 0 && !(s->state == SIDE_DIALLED && s->cid[0] == 0))
 		return;
-	if (i >= 0)
-		s->rtp_rx = v.call[i].rtp_rx;
+	read_counters(&c->caller);
+	read_counters(&c->callee);
 	s->hung_up = true;
 	s->closing_us = o->w.now;
 	char arg[16] = "";
@@ -367,7 +376,7 @@ static void give_up(struct office *o, struct office_call *c)
 	if (c->caller.state != SIDE_DIALLED || c->caller.status)
 		return;
 	c->cancelled = true;
-	hang_up(o, &c->caller);
+	hang_up(o, c, &c->caller);
 }
 
 static void watchdog(struct office *o, struct office_call *c)
@@ -375,9 +384,9 @@ static void watchdog(struct office *o, struct office_call *c)
 	c->doomed = true;
 	violation(&o->w, "call %u: %s -> %s does not end (caller %d, callee %d)", c->id, c->caller.phone->ext, c->number,
 		  (int)c->caller.state, (int)c->callee.state);
-	hang_up(o, &c->caller);
+	hang_up(o, c, &c->caller);
 	if (c->callee.phone)
-		hang_up(o, &c->callee);
+		hang_up(o, c, &c->callee);
 	if (!c->final_queued)
 		later(o, s_us(5), OE_FINAL, pool_handle(&o->calls, c));
 	c->final_queued = true;
@@ -428,14 +437,14 @@ static void on_call(struct office *o, struct office_call *c, handle h, enum offi
 		break;
 	case OE_HANG_CALLER:
 		if (c->hanger != 1)
-			hang_up(o, &c->caller);
+			hang_up(o, c, &c->caller);
 		break;
 	case OE_HANG_CALLEE:
 		if (c->hanger != 0)
-			hang_up(o, &c->callee);
+			hang_up(o, c, &c->callee);
 		break;
 	case OE_CLEAR_CALLER:
-		hang_up(o, &c->caller);
+		hang_up(o, c, &c->caller);
 		break;
 	case OE_HOLD_CALLER:
 		hold(&c->caller, "hold", VPC_HELD);
@@ -556,6 +565,8 @@ int sim_office(const struct sim_opts *opts, struct sim_result *r, const char **e
 	if (people(o, error) != 0)
 		goto out;
 	run_day(o, &o->w.res);
+	if (opts->record)
+		record_checkpoint(opts->record, &o->w.effects);
 	o->w.res.hash = o->w.trace.h;
 	o->w.res.end_us = o->w.now;
 	*r = o->w.res;

@@ -8,6 +8,7 @@
 #include "base/slab.h"
 #include "mgraph/mgraph.h"
 #include "pbx/cell.h"
+#include "pbx/record.h"
 #include "service/service.h"
 #include "sim/sim.h"
 #include "sip/msg/msg.h"
@@ -180,10 +181,13 @@ struct world {
 	struct cdr_table cdr;
 	uint32_t persist_pending;
 	uint64_t bindings_written, bindings_gone;
+	uint32_t registers[64]; /* REGISTERs that reached the cell, by second: their transactions outlive them by 64 T1 */
+	int64_t registers_s;
 
 	struct sabotage sab;
 	struct sim_host host;
 	struct trace_hash trace;
+	struct trace_hash effects; /* of the cell alone, as the daemon records them */
 	struct sim_result res;
 	uint32_t said;
 	bool in_cell;
@@ -247,6 +251,7 @@ const struct cdr_seen *store_find(const struct world *w, struct span call_id, ui
 
 /* check.c */
 void check_sip(struct world *w, const struct sip_flow *to, struct span bytes);
+void check_note_register(struct world *w);
 void check_media(struct world *w, const struct media_cmd *c);
 void check_periodic(struct world *w, bool full);
 /* Nothing may live but registrations. */
