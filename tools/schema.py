@@ -151,7 +151,7 @@ def sql(entities):
     for name, e in entities.items():
         born = e.get("since", 1)
         # the table as it was when it came; later columns are added by their own step
-        cols = ["id INTEGER PRIMARY KEY", "revision INTEGER NOT NULL DEFAULT 1"]
+        cols = ["id INTEGER PRIMARY KEY AUTOINCREMENT", "revision INTEGER NOT NULL DEFAULT 1"]
         cols += [column(f, d) for f, d in e["fields"].items() if d.get("since", born) <= born]
         steps.append((born, f"CREATE TABLE {name} (" + ", ".join(cols) + ") STRICT"))
         for f, d in e["fields"].items():

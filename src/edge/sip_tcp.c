@@ -35,15 +35,17 @@ bool tcp_tell(struct sip_tcp *s, const struct sip_flow *flow, char *mem, uint32_
 	struct sip_tcp_in in = {*flow, mem, n};
 	if (mem && atomic_load(&s->in_bytes) > TCP_BYTES_IN_FLIGHT)
 		return false;
+	atomic_fetch_add(&s->in_bytes, n); /* before the push: the cell may take it out at once */
 	while (!ring_push(&s->in, &in)) {
-		if (mem)
+		if (mem) {
+			atomic_fetch_sub(&s->in_bytes, n);
 			return false;
+		}
 		/* That a connection went away must not be lost. The cell always comes round to its ring. */
 		if (atomic_load(&s->stop))
 			return false;
 		thread_sleep_us(1000);
 	}
-	atomic_fetch_add(&s->in_bytes, n);
 	return true;
 }
 
@@ -71,10 +73,10 @@ bool sip_tcp_send(struct sip_tcp *s, const struct sip_flow *to, struct span byte
 	struct tcp_out o = {*to, NULL};
 	if (atomic_load(&s->out_bytes) <= TCP_BYTES_IN_FLIGHT)
 		o.chunk = tcp_chunk_new(bytes);
-	if (o.chunk && ring_push_quiet(&s->out, &o)) {
-		atomic_fetch_add(&s->out_bytes, bytes.n);
+	atomic_fetch_add(&s->out_bytes, bytes.n);
+	if (o.chunk && ring_push_quiet(&s->out, &o))
 		return true;
-	}
+	atomic_fetch_sub(&s->out_bytes, bytes.n);
 	free(o.chunk);
 	tcp_count(&s->out_full);
 	return false;

@@ -237,6 +237,7 @@ struct cell {
 	struct site *site;
 	const struct site_settings *settings; /* of the snapshot; NULL before the first */
 	int64_t now_us, wall_minus_mono_us;
+	int64_t nonce_us; /* time in the last nonce: no two are equal, also within one microsecond */
 	struct cell_sink *sink;
 
 	struct pool aors, bindings, known, legs, calls, cdrs;

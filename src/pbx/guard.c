@@ -13,7 +13,8 @@ static void challenge(struct cell *c, txn_id id, const struct sip_msg *req, cons
 {
 	char buf[20], nonce[NONCE_MAX];
 	struct text n = TEXT_ARRAY(nonce);
-	nonce_make(&n, &c->o.nonce_key, c->now_us, source_of(from));
+	c->nonce_us = c->nonce_us < c->now_us ? c->now_us : c->nonce_us + 1;
+	nonce_make(&n, &c->o.nonce_key, c->nonce_us, source_of(from));
 	struct span realm = c->settings ? span_z(c->settings->realm) : SPAN_LIT("strowger");
 	reply_begin(c, req, from, 401, stray_tag(c, req, buf));
 	if (c->settings && c->settings->auth_sha256) {
@@ -112,7 +113,8 @@ enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *
 		return GUARD_DONE;
 	}
 	uint64_t nonce_id = 0;
-	enum nonce_state nonce = nonce_check(creds.nonce, &c->o.nonce_key, c->now_us, NONCE_LIFE_US, source_of(from), &nonce_id);
+	int64_t now_us = c->nonce_us > c->now_us ? c->nonce_us : c->now_us;
+	enum nonce_state nonce = nonce_check(creds.nonce, &c->o.nonce_key, now_us, NONCE_LIFE_US, source_of(from), &nonce_id);
 	char user[32];
 	struct span number = sip_unescape(creds.username, user, sizeof user);
 	const struct site_extension *ext = number.n ? site_extension_find(c->site, number) : NULL;

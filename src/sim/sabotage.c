@@ -9,7 +9,7 @@ typedef void (*pass_fn)(struct world *w, const struct cell_out *out);
 enum sim_sabotage {
 	SB_DROP_BYE, SB_DROP_ACK, SB_DROP_CANCEL, SB_DROP_FINAL, SB_SWAP_TAGS, SB_CHANGE_CSEQ, SB_CONTENT_LENGTH, SB_SECOND_200,
 	SB_FOREIGN_CODEC, SB_WRONG_PORT, SB_CALL_ID, SB_DOUBLE_CDR, SB_LOSE_CDR, SB_LONG_CDR, SB_REOPEN_CDR, SB_LEAK_SLOT,
-	SB_SWAP_BRIDGE, SB_LOSE_BRIDGE, SB_WRONG_REMOTE, SB_RTP_SOURCE, SB_LOSE_PERSISTED, SB_STUCK_CLOCK, SB_EXPIRE_BINDING,
+	SB_SWAP_BRIDGE, SB_LOSE_BRIDGE, SB_ONE_WAY, SB_RTP_SOURCE, SB_LOSE_PERSISTED, SB_STUCK_CLOCK, SB_EXPIRE_BINDING,
 	SB_STRAY_BYE, SB_DOUBLE_INVITE, SB_LOSE_CLOSED, SB_BAD_REGISTER
 };
 
@@ -32,7 +32,7 @@ static const struct sim_sabotage_info list[] = {
 	[SB_LEAK_SLOT] = {"leak-slot", "some MEDIA_CLOSE never reach the media graph"},
 	[SB_SWAP_BRIDGE] = {"swap-bridge", "some bridges are made between legs of two calls"},
 	[SB_LOSE_BRIDGE] = {"lose-bridge", "some bridges are not made"},
-	[SB_WRONG_REMOTE] = {"wrong-remote", "media of some legs goes to another port"},
+	[SB_ONE_WAY] = {"one-way", "some legs are not allowed to be heard"},
 	[SB_RTP_SOURCE] = {"rtp-source", "some RTP leaves from another address than the SDP says"},
 	[SB_LOSE_PERSISTED] = {"lose-persisted", "some confirmations of the store are lost"},
 	[SB_STUCK_CLOCK] = {"stuck-clock", "after ten minutes the cell's clock stands still: timers are never due"},
@@ -297,8 +297,8 @@ static bool on_media(struct world *w, const struct cell_out *o, enum sim_sabotag
 		return ++w->sab.count % 5 == 0 && swallow(w, o);
 	if (which == SB_LOSE_BRIDGE && c.op == MEDIA_BRIDGE)
 		return c.slot % 3 == 0 && swallow(w, o);
-	if (which == SB_WRONG_REMOTE && c.op == MEDIA_REMOTE && c.leg % 3 == 0 && c.remote.port) {
-		c.remote.port = (uint16_t)(c.remote.port + 2);
+	if (which == SB_ONE_WAY && c.op == MEDIA_REMOTE && c.slot % 3 == 0) {
+		c.may_recv = false;
 		pass(w, &x);
 		return true;
 	}

@@ -15,6 +15,15 @@ struct span scn_word(struct span *rest)
 	return w;
 }
 
+/* Without comment: "#" at the beginning or behind a space ("dtmf 1#" is none). */
+struct span scn_strip(struct span line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' || line.p[i - 1] == '\t'))
+			return span_trim(span_sub(line, 0, i));
+	return span_trim(line);
+}
+
 /* Seconds as decimal: "12", "0.25", "-3600". */
 bool scn_number(struct span s, double *out)
 {
@@ -302,7 +311,6 @@ static void at(struct scenario *s, struct span *rest, struct span line)
 	s->mark = when;
 }
 
-/* together OFFSET PHONE VERB ...: does not move the mark, so several lines may happen around one moment */
 static void clock_jump(struct scenario *s, struct span rest, struct span line)
 {
 	double secs;
@@ -359,9 +367,8 @@ static void run_lines(struct scenario *s, struct span file)
 {
 	while (file.p) {
 		struct span line = span_cut(&file, '\n');
-		ptrdiff_t hash = span_chr(line, '#');
 		s->line++;
-		line = span_trim(hash < 0 ? line : span_sub(line, 0, (size_t)hash));
+		line = scn_strip(line);
 		if (line.n)
 			one_line(s, line);
 	}
@@ -398,6 +405,8 @@ int sim_scenario(struct span file, const struct sim_opts *opts, struct sim_resul
 		s->w.host = (struct sim_host){on_event, on_changed, on_heard, s};
 		run_lines(s, file);
 		finish(s);
+		if (opts->record)
+			record_checkpoint(opts->record, &s->w.effects);
 		*r = s->w.res;
 	}
 	world_free(&s->w);

@@ -13,6 +13,7 @@ struct scenario {
 };
 
 struct span scn_word(struct span *rest);
+struct span scn_strip(struct span line);
 bool scn_number(struct span s, double *out);
 /* Lines that describe the world and are read before it is made. */
 bool scn_is_setup(struct span word);

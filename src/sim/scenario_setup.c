@@ -118,8 +118,7 @@ static int read_setup(struct setup *u, struct span file, const struct sim_opts *
 	}
 	while (file.p) {
 		struct span line = span_cut(&file, '\n');
-		ptrdiff_t hash = span_chr(line, '#');
-		line = span_trim(hash < 0 ? line : span_sub(line, 0, (size_t)hash));
+		line = scn_strip(line);
 		if (line.n && read_line(u, line) != 0)
 			return -1;
 	}

@@ -22,6 +22,7 @@ struct sim_opts {
 	const char *sabotage; /* NULL: none */
 	double rate;          /* office day: calls per person against an ordinary day; 0: 1 */
 	bool verbose;         /* every event goes to say */
+	struct record_sink *record; /* NULL, or gets the cell's recording */
 	void (*say)(void *ctx, const char *line); /* violations and lost calls, bounded in number; may be NULL */
 	void *say_ctx;
 	uint32_t say_max;
@@ -44,8 +45,10 @@ struct span sim_scenario_rows(struct span file);
 
 /* A recording of the daemon's inputs (pbx/record), walked through a fresh cell. 0; -1: not a recording (*error). */
 struct sim_replay {
-	uint64_t inputs, outputs, hash, recorded_hash;
-	bool equal;
+	uint64_t inputs, outputs, checkpoints;
+	uint64_t hash, recorded_hash; /* at the last checkpoint */
+	bool equal;                   /* at every checkpoint */
+	bool cut;                     /* the last frame is not whole */
 };
 int sim_replay(struct span file, struct sim_replay *r, const char **error) __attribute__((warn_unused_result));
 

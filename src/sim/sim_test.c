@@ -1,6 +1,7 @@
 #include "tests/harness/harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "sim/world.h"
 
@@ -131,6 +132,47 @@ static void scenario_expectations_can_fail(void **state)
 	assert_true(scene(good, 1).hash == scene(good, 1).hash);
 }
 
+struct keeper {
+	struct record_sink sink;
+	char *p;
+	size_t n, cap;
+};
+
+static void keep(struct record_sink *s, struct span b)
+{
+	struct keeper *k = (struct keeper *)(void *)s;
+	if (k->n + b.n > k->cap) {
+		k->cap = (k->n + b.n) * 2;
+		k->p = realloc(k->p, k->cap);
+		assert_non_null(k->p);
+	}
+	memcpy(k->p + k->n, b.p, b.n);
+	k->n += b.n;
+}
+
+static void recording_replays(void **state)
+{
+	(void)state;
+	struct keeper k = {.sink = {keep}};
+	struct sim_opts o = small;
+	struct sim_replay r;
+	const char *error = "";
+	o.record = &k.sink;
+	assert_true(day(o).calls > 100);
+	assert_int_equal(sim_replay(span_mem(k.p, k.n), &r, &error), 0);
+	assert_true(r.equal && r.hash == r.recorded_hash && r.outputs > 1000 && !r.cut);
+	/* Other bytes give another hash or no recording at all, but for those that nothing depends on. */
+	int noticed = 0;
+	for (size_t at = k.n / 2, i = 0; i < 20; i++, at += 97) {
+		k.p[at] ^= 1;
+		noticed += sim_replay(span_mem(k.p, k.n), &r, &error) != 0 || !r.equal || r.cut;
+		k.p[at] ^= 1;
+	}
+	assert_true(noticed > 5);
+	assert_int_equal(sim_replay(SPAN_LIT("no recording"), &r, &error), -1);
+	free(k.p);
+}
+
 static void scenario_words(void **state)
 {
 	(void)state;
@@ -146,6 +188,7 @@ static const struct test_case cases[] = {
 	CASE(office_is_clean_and_repeats, ""),
 	CASE(office_survives_loss, "R16"),
 	CASE(office_survives_bad_network, "R17"),
+	CASE(recording_replays, ""),
 	CASE(every_sabotage_is_noticed, ""),
 };
 TEST_MAIN("sim", cases)

@@ -15,7 +15,7 @@ static void publish(struct world *w, struct site *s)
 	site_unref(w->site);
 	w->site = s;
 	struct cell_in in = {.kind = CELL_IN_SITE};
-	in.u.site = site_ref(s);
+	in.u.site = s;
 	world_cell(w, &in);
 }
 
@@ -130,6 +130,19 @@ void web_free(struct world *w)
 {
 	if (w->service)
 		service_free(w->service);
+}
+
+int web_extension(struct world *w, const char *number, const char *name, const char *pin)
+{
+	struct site_change c = {.kind = CHANGE_EXTENSION, .if_revision = UINT64_MAX, .actor = "simulator"};
+	extension_defaults(&c.extension.row);
+	if (!span_copyz(span_z(number), c.extension.row.number, sizeof c.extension.row.number) ||
+	    !span_copyz(span_z(name), c.extension.row.name, sizeof c.extension.row.name))
+		return -1;
+	/* As a row is after its load: the PIN's HA1 is in memory, its sealed form is the store's affair. */
+	digest_ha1_make(&c.extension.pin_ha1, span_z(number), span_z(site_settings_of(w->site)->realm), span_z(pin));
+	c.extension.has_pin = true;
+	return port_change(w, &c) == CHANGE_OK ? 0 : -1;
 }
 
 /* ---- exchanges -------------------------------------------------------------------------------------------------- */

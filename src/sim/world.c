@@ -110,6 +110,8 @@ static void log_line(struct world *w, const struct cell_out *o)
 static void cell_emit(struct cell_sink *s, const struct cell_out *o)
 {
 	struct world *w = CONTAINER_OF(s, struct world, cell_sink);
+	if (w->o.record)
+		record_effect(&w->effects, o);
 	if (o->kind == CELL_OUT_LOG && w->o.verbose)
 		log_line(w, o);
 	if (w->sab.which < 0 || !sabotage_out(w, o, pass))
@@ -132,7 +134,10 @@ void world_cell(struct world *w, const struct cell_in *in)
 	INVARIANT(!w->in_cell);
 	w->in_cell = true;
 	w->res.steps++;
-	cell_step(w->cell, in, sabotage_clock(w, w->now), &w->cell_sink);
+	int64_t now = sabotage_clock(w, w->now);
+	if (w->o.record)
+		record_input(w->o.record, in, now);
+	cell_step(w->cell, in, now, &w->cell_sink);
 	w->in_cell = false;
 	cell_rearm(w);
 	if (w->res.steps % 20011 == 0)
@@ -147,9 +152,11 @@ static void cell_timer(struct world *w)
 	if (cell_deadline(w->cell) <= w->now) {
 		struct cell_in in = {.kind = CELL_IN_TIMER};
 		world_cell(w, &in);
-		/* A deadline that stands still would stop the clock. */
-		if (cell_deadline(w->cell) <= w->now && w->cell_timer_at <= w->now)
-			w->cell_timer_at = INT64_MAX, world_at(w, w->now + 1000, EV_CELL_TIMER, 0, 0, NULL), w->cell_timer_at = w->now + 1000;
+		/* A cell that does not serve its deadline would stop the clock: ask again later, its timers are then late. */
+		if (w->cell_timer_at <= w->now) {
+			w->cell_timer_at = w->now + 100000;
+			world_at(w, w->cell_timer_at, EV_CELL_TIMER, 0, 0, NULL);
+		}
 	} else {
 		cell_rearm(w);
 	}
@@ -297,6 +304,8 @@ static int make_cell(struct world *w, const char **error)
 	memcpy(o.boot_id, "00000000000051a0", 17);
 	struct rng r = rng_seed(w->o.seed, 0x6e6f6e6365);
 	rng_bytes(&r, &o.nonce_key, sizeof o.nonce_key);
+	if (w->o.record)
+		record_header(w->o.record, &o, 0);
 	w->cell = cell_new(&o, 0);
 	if (!w->cell) {
 		*error = "no memory for the cell";
@@ -354,7 +363,7 @@ int world_init(struct world *w, const struct sim_opts *o, uint32_t n_phones, con
 	if (make_media(w, error) != 0 || make_cell(w, error) != 0)
 		return -1;
 	struct cell_in in = {.kind = CELL_IN_SITE};
-	in.u.site = site_ref(w->site);
+	in.u.site = w->site;
 	world_cell(w, &in);
 	return web_init(w, error);
 }

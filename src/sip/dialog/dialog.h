@@ -24,12 +24,15 @@ struct dialog {
 	size_t target_bytes;
 };
 
-/* UAS: from a request and the tag that we put into To. 0 or -1 (no memory, no Contact where one is needed). */
+/* UAS: from a request and the tag that we put into To. Early for INVITE (the owner sets state when it answers), else
+ * confirmed. 0 or -1 (no memory, no usable Contact, more than 32 routes). *d holds nothing before. */
 int dialog_from_request(struct dialog *d, struct slab *s, const struct sip_msg *req, const struct sip_flow *from,
 			struct span local_tag) __attribute__((warn_unused_result));
 /* UAC: from a response with a To tag to a request of ours (1xx early, 2xx confirmed). local_cseq is taken from its CSeq. */
 int dialog_from_response(struct dialog *d, struct slab *s, const struct sip_msg *resp, const struct sip_flow *flow)
 	__attribute__((warn_unused_result));
+/* UAC: the 2xx of an early dialog (same tags): routes and target are taken anew (RFC 3261 13.2.2.4). 0 or -1: unchanged. */
+int dialog_confirm(struct dialog *d, struct slab *s, const struct sip_msg *resp) __attribute__((warn_unused_result));
 void dialog_clear(struct dialog *d, struct slab *s);
 
 /* Same dialog: Call-ID and both tags (for a request from the peer: From tag is remote). */
@@ -39,7 +42,8 @@ bool dialog_matches_response(const struct dialog *d, const struct sip_msg *resp)
 enum dialog_check { DIALOG_FRESH, DIALOG_OLD_CSEQ /* answer 500 */, DIALOG_BAD_TAGS /* answer 481 */ };
 /* Checks and notes the CSeq of a request inside the dialog (not ACK). */
 enum dialog_check dialog_accept_request(struct dialog *d, const struct sip_msg *req);
-/* Target refresh from the Contact of a re-INVITE, UPDATE or their 2xx; keeps the old target when there is none. */
+/* Target refresh from the Contact of a re-INVITE, UPDATE or their 2xx; keeps the old target when there is none.
+ * -1: no memory or no usable Contact (unchanged). */
 int dialog_refresh_target(struct dialog *d, struct slab *s, const struct sip_msg *m);
 
 /* Starts a request inside the dialog with the next CSeq (ACK and CANCEL: with `cseq` given, else 0): request line, Via,

@@ -22,7 +22,7 @@ enum offer_verdict { OFFER_OK, OFFER_GLARE /* answer 491 */, OFFER_BUSY /* answe
 enum offer_verdict offer_received(struct offer *o);
 /* A description was received where it can only be an answer. */
 enum offer_verdict answer_received(struct offer *o);
-/* We want to send one; OFFER_OK moves the state. */
+/* We want to send one; OFFER_OK moves the state. OFFER_BUSY: an exchange is open, wait for its end. */
 enum offer_verdict offer_sent(struct offer *o);
 enum offer_verdict answer_sent(struct offer *o);
 /* The request that carried the open offer failed (488, 491 ...): back to where it was. */

@@ -31,14 +31,15 @@ struct txn_user {
 	void (*on_request)(void *ctx, txn_id id, const struct sip_msg *req, const struct sip_flow *from);
 	/* A CANCEL for INVITE `id` that has no final answer yet; 200 to the CANCEL has been sent. Answer the INVITE with 487. */
 	void (*on_cancel)(void *ctx, txn_id id, const struct sip_msg *cancel);
-	/* ACK of a 2xx: belongs to a dialog. */
+	/* ACK of a 2xx: belongs to a dialog. Also each ACK that fits nothing (a refusal without state is acknowledged too):
+	 * the user drops what it does not know. */
 	void (*on_ack)(void *ctx, const struct sip_msg *ack, const struct sip_flow *from);
 	/* A response to a request of ours: each 1xx, the final, and for INVITE further 2xx of other forks (another To tag).
 	 * A 2xx repeated for a tag that was acknowledged by txn_ack makes the layer repeat that ACK, without a call. */
 	void (*on_response)(void *ctx, txn_id id, uint64_t owner, const struct sip_msg *resp, const struct sip_flow *from);
 	/* Client: no final answer (timer B/F) or the transport failed. Server: TXN_NO_ACK, the 2xx was never acknowledged. */
 	void (*on_failure)(void *ctx, txn_id id, uint64_t owner, enum txn_failure why);
-	/* Bytes to the wire. */
+	/* Bytes to the wire. Must not call back into the layer. */
 	void (*send)(void *ctx, const struct sip_flow *to, struct span bytes);
 };
 
@@ -84,7 +85,8 @@ int txn_send(struct txn_layer *l, struct span bytes, const struct sip_flow *to, 
 void txn_cancel(struct txn_layer *l, txn_id id, int64_t now_us);
 /* Sends the ACK of a 2xx and keeps it to repeat it when that 2xx (by To tag) is repeated. */
 void txn_ack(struct txn_layer *l, txn_id id, struct span to_tag, struct span bytes, const struct sip_flow *to, int64_t now_us);
-/* The owner no longer exists: no more calls for this transaction; it ends by itself. */
+/* The owner no longer exists: no more calls for this transaction; it ends by itself. An INVITE of ours without a final
+ * answer is cancelled, a request without our final answer gets 500, a 2xx is not repeated any more. */
 void txn_orphan(struct txn_layer *l, txn_id id);
 
 struct txn_counts {

@@ -1,0 +1,391 @@
+/* The cell's thread: one turn takes what came in, lets the cell decide, and sends what it said. */
+#include "app/strowgerd.h"
+
+#include "io/clock.h"
+#include "io/thread.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { RING_CONTROL = 4096, TURN_LIMIT_US = 5000, TCP_PER_LOOP = 256, WALL_EVERY_US = 1000000, WALL_STEP_US = 20000 };
+
+struct cell_host {
+	struct cell_host_opts o;
+	struct cell *cell;
+	struct cell_sink sink;
+	struct loop loop;
+	struct waker waker;
+	struct loop_fd waker_watch;
+	bool waker_ready, started;
+	struct sip_udp *udp;
+	struct sip_tcp *tcp;
+	struct media *media;
+	struct ring control, media_ring;
+	bool has_media_ring;
+	atomic_bool stop;
+	pthread_t thread;
+	int64_t wall_minus_mono_us, wall_looked_us, long_turn_told_us;
+	uint64_t *refused; /* tokens of CDRs that the store would not take: told to the cell after the step */
+	size_t n_refused, cap_refused;
+	uint32_t inputs; /* of this turn */
+	uint64_t lost_sip, lost_rows;
+	pthread_mutex_t counts_mu;
+	struct cell_counts counts;
+};
+
+/* ---- what the cell says ---- */
+
+static void refuse_cdr(struct cell_host *h, uint64_t token)
+{
+	if (h->n_refused == h->cap_refused) {
+		size_t cap = h->cap_refused ? h->cap_refused * 2 : 256;
+		uint64_t *mem = realloc(h->refused, cap * sizeof *mem);
+		if (!mem)
+			return; /* the cell never hears of it and keeps the row */
+		h->refused = mem;
+		h->cap_refused = cap;
+	}
+	h->refused[h->n_refused++] = token;
+}
+
+static void emit_sip(struct cell_host *h, const struct cell_out *out)
+{
+	const struct sip_flow *to = out->u.sip.to;
+	bool ok = false;
+	switch (to->transport) {
+	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
+	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
+	case SIP_TLS: break;
+	}
+	if (!ok && h->lost_sip++ == 0)
+		log_event(h->o.log, LOG_WARN, "sip.not_sent", LOG_Z("transport", sip_transport_name(to->transport)),
+			  LOG_I("port", to->remote.port), LOG_I("bytes", out->u.sip.bytes.n));
+}
+
+static void written_behind(struct cell_host *h, int rc)
+{
+	if (rc != 0 && h->lost_rows++ == 0)
+		log_event(h->o.log, LOG_WARN, "store.queue_full", LOG_Z("what", "registration: kept in memory only"));
+}
+
+static void on_emit(struct cell_sink *s, const struct cell_out *out)
+{
+	struct cell_host *h = CONTAINER_OF(s, struct cell_host, sink);
+	if (h->o.recorder)
+		recorder_effect(h->o.recorder, out);
+	switch (out->kind) {
+	case CELL_OUT_SIP: emit_sip(h, out); break;
+	case CELL_OUT_MEDIA:
+		if (h->media)
+			media_command(h->media, out->u.media);
+		break;
+	case CELL_OUT_CDR:
+		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
+			refuse_cdr(h, out->u.cdr.token);
+		break;
+	case CELL_OUT_BINDING: written_behind(h, store_put_binding(h->o.store, out->u.binding)); break;
+	case CELL_OUT_BINDING_GONE: written_behind(h, store_drop_binding(h->o.store, out->u.binding)); break;
+	case CELL_OUT_ANSWER:
+		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
+		break;
+	case CELL_OUT_LOG:
+		if (h->o.log && out->u.log.level >= h->o.log->min)
+			h->o.log->write(h->o.log, out->u.log.level, out->u.log.event, out->u.log.f, out->u.log.n);
+		break;
+	}
+}
+
+/* ---- what the cell hears ---- */
+
+static void step(struct cell_host *h, const struct cell_in *in)
+{
+	if (h->o.recorder)
+		recorder_input(h->o.recorder, in, h->loop.now_us);
+	h->inputs++;
+	cell_step(h->cell, in, h->loop.now_us, &h->sink);
+}
+
+void cell_host_feed(struct cell_host *h, const struct cell_in *in)
+{
+	h->loop.now_us = mono_us();
+	step(h, in);
+}
+
+static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
+{
+	struct cell_in in = {.kind = CELL_IN_SIP, .u.sip = {*flow, bytes}};
+	step(ctx, &in);
+}
+
+static void drain_tcp(struct cell_host *h)
+{
+	struct sip_tcp_in m;
+	for (int i = 0; h->tcp && i < TCP_PER_LOOP && sip_tcp_next(h->tcp, &m); i++) {
+		struct cell_in in = {.kind = m.mem ? CELL_IN_SIP : CELL_IN_FLOW_CLOSED, .u.sip = {m.flow, {m.mem, m.n}}};
+		step(h, &in);
+		sip_tcp_done(h->tcp, &m);
+	}
+}
+
+static void drain_media(struct cell_host *h)
+{
+	struct cell_in in = {.kind = CELL_IN_MEDIA};
+	while (h->has_media_ring && ring_pop(&h->media_ring, &in.u.media))
+		step(h, &in);
+}
+
+static void take_control(struct cell_host *h, const struct cell_msg *m)
+{
+	struct cell_in in = {0};
+	switch (m->kind) {
+	case MSG_SITE:
+		in.kind = CELL_IN_SITE;
+		in.u.site = m->site;
+		step(h, &in);
+		site_unref(m->site); /* the cell has taken a reference of its own */
+		return;
+	case MSG_QUERY:
+		in.kind = CELL_IN_QUERY;
+		in.u.query.token = m->token;
+		in.u.query.kind = m->query;
+		in.u.query.cursor = m->cursor;
+		in.u.query.limit = m->limit;
+		in.u.query.arg = span_mem(m->arg, m->arg_n);
+		step(h, &in);
+		return;
+	case MSG_PERSISTED:
+		in.kind = CELL_IN_PERSISTED;
+		in.u.persisted.token = m->token;
+		in.u.persisted.ok = m->ok;
+		step(h, &in);
+		return;
+	}
+}
+
+static void drain_control(struct cell_host *h)
+{
+	struct cell_msg m;
+	for (int i = 0; i < RING_CONTROL && ring_pop(&h->control, &m); i++)
+		take_control(h, &m);
+}
+
+/* The cell may answer a refusal with the same row again: once for each turn is enough. */
+static void tell_refused(struct cell_host *h)
+{
+	size_t n = h->n_refused;
+	for (size_t i = 0; i < n; i++) {
+		struct cell_in in = {.kind = CELL_IN_PERSISTED, .u.persisted = {h->refused[i], false}};
+		step(h, &in);
+	}
+	if (n)
+		memmove(h->refused, h->refused + n, (h->n_refused - n) * sizeof *h->refused);
+	h->n_refused -= n;
+}
+
+static void look_at_wall(struct cell_host *h)
+{
+	int64_t now = h->loop.now_us;
+	if (now - h->wall_looked_us < WALL_EVERY_US)
+		return;
+	h->wall_looked_us = now;
+	int64_t diff = wall_us() - now, moved = diff - h->wall_minus_mono_us;
+	if (moved < WALL_STEP_US && moved > -WALL_STEP_US)
+		return;
+	h->wall_minus_mono_us = diff;
+	struct cell_in in = {.kind = CELL_IN_WALL, .u.wall_minus_mono_us = diff};
+	step(h, &in);
+}
+
+/* ---- turns ---- */
+
+static bool nothing_waits(const struct cell_host *h)
+{
+	return ring_empty(&h->control) && (!h->has_media_ring || ring_empty(&h->media_ring)) && !(h->tcp && sip_tcp_waiting(h->tcp)) &&
+	       h->n_refused == 0 && !atomic_load_explicit(&h->stop, memory_order_relaxed);
+}
+
+static void flush(struct cell_host *h)
+{
+	sip_udp_flush(h->udp);
+	if (h->tcp)
+		sip_tcp_flush(h->tcp);
+	if (h->media)
+		media_flush(h->media);
+}
+
+static void measure(struct cell_host *h)
+{
+	int64_t took = mono_us() - h->loop.now_us;
+	pthread_mutex_lock(&h->counts_mu);
+	h->counts = cell_counts(h->cell);
+	pthread_mutex_unlock(&h->counts_mu);
+	if (took > TURN_LIMIT_US && h->loop.now_us - h->long_turn_told_us > 1000000) {
+		h->long_turn_told_us = h->loop.now_us;
+		log_event(h->o.log, LOG_WARN, "cell.long_turn", LOG_I("us", took), LOG_I("inputs", h->inputs));
+	}
+}
+
+static void turn(struct cell_host *h)
+{
+	waker_sleep(&h->waker);
+	h->inputs = 0;
+	if (loop_turn(&h->loop, nothing_waits(h) ? cell_deadline(h->cell) : 0) < 0) {
+		log_event(h->o.log, LOG_ERROR, "cell.wait_failed", LOG_I("errno", errno));
+		thread_sleep_us(10000);
+	}
+	waker_awake(&h->waker, h->waker_ready);
+	h->waker_ready = false;
+	look_at_wall(h);
+	drain_media(h);
+	drain_tcp(h);
+	drain_control(h);
+	tell_refused(h);
+	if (cell_deadline(h->cell) <= h->loop.now_us) {
+		struct cell_in in = {.kind = CELL_IN_TIMER};
+		step(h, &in);
+	}
+	flush(h);
+	measure(h);
+}
+
+static void *cell_thread(void *arg)
+{
+	struct cell_host *h = arg;
+	while (!atomic_load(&h->stop))
+		turn(h);
+	flush(h);
+	return NULL;
+}
+
+static void on_waker(struct loop_fd *f, uint32_t events)
+{
+	(void)events;
+	CONTAINER_OF(f, struct cell_host, waker_watch)->waker_ready = true;
+}
+
+/* ---- from other threads ---- */
+
+bool cell_host_post(struct cell_host *h, const struct cell_msg *m)
+{
+	for (int i = 0; i < 2000 && !atomic_load(&h->stop); i++) {
+		if (ring_push(&h->control, m))
+			return true;
+		thread_sleep_us(1000);
+	}
+	return false;
+}
+
+void cell_host_on_media(void *host, const struct media_event *e)
+{
+	struct cell_host *h = host;
+	/* The ring has room for several events of every slot; should it be full all the same, a CLOSED must not be lost: its slot
+	 * would never be used again. */
+	while (!ring_push(&h->media_ring, e)) {
+		if (e->kind != MEDIA_EVENT_CLOSED || atomic_load(&h->stop))
+			return;
+		thread_sleep_us(1000);
+	}
+}
+
+struct cell_counts cell_host_counts(struct cell_host *h)
+{
+	pthread_mutex_lock(&h->counts_mu);
+	struct cell_counts c = h->counts;
+	pthread_mutex_unlock(&h->counts_mu);
+	return c;
+}
+
+/* ---- life ---- */
+
+struct cell_host *cell_host_new(const struct cell_host_opts *o)
+{
+	struct cell_host *h = calloc(1, sizeof *h);
+	if (!h)
+		return NULL;
+	h->o = *o;
+	h->sink.emit = on_emit;
+	h->waker.fd = h->loop.ep = -1;
+	pthread_mutex_init(&h->counts_mu, NULL);
+	struct sip_udp_opts uo = {&h->loop, on_udp, h};
+	if (waker_init(&h->waker) != 0 || loop_init(&h->loop) != 0 || !(h->udp = sip_udp_new(&uo)) ||
+	    ring_init(&h->control, sizeof(struct cell_msg), RING_CONTROL, &h->waker) != 0 ||
+	    !(h->cell = cell_new(&o->cell, h->loop.now_us))) {
+		cell_host_free(h);
+		return NULL;
+	}
+	if (o->recorder)
+		recorder_begin(o->recorder, &o->cell, h->loop.now_us);
+	h->wall_minus_mono_us = wall_us() - h->loop.now_us;
+	struct cell_in in = {.kind = CELL_IN_WALL, .u.wall_minus_mono_us = h->wall_minus_mono_us};
+	step(h, &in);
+	return h;
+}
+
+struct sip_udp *cell_host_udp(struct cell_host *h)
+{
+	return h->udp;
+}
+
+struct waker *cell_host_waker(struct cell_host *h)
+{
+	return &h->waker;
+}
+
+void cell_host_media(struct cell_host *h, struct media *m)
+{
+	h->media = m;
+}
+
+void cell_host_tcp(struct cell_host *h, struct sip_tcp *t)
+{
+	h->tcp = t;
+}
+
+int cell_host_media_ring(struct cell_host *h, size_t slots)
+{
+	if (ring_init(&h->media_ring, sizeof(struct media_event), slots * 4 + 64, &h->waker) != 0)
+		return -1;
+	h->has_media_ring = true;
+	return 0;
+}
+
+int cell_host_start(struct cell_host *h)
+{
+	h->waker_watch = (struct loop_fd){h->waker.fd, on_waker};
+	if (loop_add(&h->loop, &h->waker_watch, EPOLLIN) != 0)
+		return -1;
+	h->started = thread_start(&h->thread, "cell", cell_thread, h) == 0;
+	return h->started ? 0 : -1;
+}
+
+void cell_host_stop(struct cell_host *h)
+{
+	atomic_store(&h->stop, true);
+	if (h->started) {
+		waker_wake(&h->waker);
+		pthread_join(h->thread, NULL);
+	}
+	h->started = false;
+}
+
+void cell_host_free(struct cell_host *h)
+{
+	struct cell_msg m;
+	if (!h)
+		return;
+	cell_host_stop(h);
+	while (h->control.cells && ring_pop(&h->control, &m))
+		if (m.kind == MSG_SITE)
+			site_unref(m.site);
+	sip_udp_free(h->udp);
+	if (h->cell)
+		cell_free(h->cell);
+	ring_free(&h->control);
+	if (h->has_media_ring)
+		ring_free(&h->media_ring);
+	waker_close(&h->waker);
+	loop_close(&h->loop);
+	pthread_mutex_destroy(&h->counts_mu);
+	free(h->refused);
+	free(h);
+}

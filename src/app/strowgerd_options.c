@@ -1,0 +1,114 @@
+#include "app/strowgerd.h"
+
+#include "io/thread.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char usage[] =
+	"strowgerd: the Strowger switch\n"
+	"  --site DIR        state of the site; made when it is not there (default: site)\n"
+	"  --port-base N     all ports at offsets from N: +0 SIP (UDP, TCP), +1 SIP over TLS (reserved), +2 SIP service\n"
+	"                    (UDP, TCP), +3 HTTP, +4 HTTPS (reserved), +5 metrics (reserved), +100 up RTP and RTCP\n"
+	"                    (default: 5060, 5061, 10060, 8080, 8443, 9090 and RTP from 16384)\n"
+	"  --listen ADDR     IP address to listen on; may be repeated, up to 4 (default: 0.0.0.0, all of IPv4)\n"
+	"  --workers N       threads for voice (default: one for each core)\n"
+	"  --rtp-pairs N     RTP/RTCP port pairs of the site; a call through the switch takes two (default: 448)\n"
+	"  --record FILE     writes every input of the switch to FILE, for replay (as secret as the site itself)\n"
+	"  --log-level L     debug, info, warn or error (default: info)\n"
+	"  --help, --version\n";
+
+static int wrong(const char *fmt, const char *what)
+{
+	complain(fmt, what);
+	fputs("Try --help.\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
+{
+	return span_u64(span_z(s), max, out) == 0 && *out >= min ? 0 : -1;
+}
+
+static int level_of(const char *s, enum log_level *out)
+{
+	static const enum log_level all[] = {LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR};
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		if (strcmp(s, log_level_name(all[i])) == 0) {
+			*out = all[i];
+			return 0;
+		}
+	return -1;
+}
+
+static int take(struct daemon_opts *o, int c, const char *arg)
+{
+	uint64_t n = 0;
+	switch (c) {
+	case 's': o->site = arg; return -1;
+	case 'R': o->record = arg; return -1;
+	case 'p':
+		if (number(arg, 1024, 65000, &n) != 0)
+			return wrong("--port-base wants a port from 1024 to 65000, not '%s'.", arg);
+		o->port_base = (uint16_t)n;
+		return -1;
+	case 'l':
+		if (o->n_listen == MAX_LISTEN || addr_parse(span_z(arg), 0, &o->listen[o->n_listen]) != 0)
+			return wrong("--listen wants an IP address (at most four times), not '%s'.", arg);
+		o->n_listen++;
+		return -1;
+	case 'w':
+		if (number(arg, 1, MAX_WORKERS_OPT, &n) != 0)
+			return wrong("--workers wants a number from 1 to 64, not '%s'.", arg);
+		o->workers = (unsigned)n;
+		return -1;
+	case 'r':
+		if (number(arg, 1, MAX_PAIRS_OPT, &n) != 0)
+			return wrong("--rtp-pairs wants a number from 1 to 6000, not '%s'.", arg);
+		o->pairs = (unsigned)n;
+		return -1;
+	case 'L':
+		return level_of(arg, &o->level) == 0 ? -1 : wrong("--log-level wants debug, info, warn or error, not '%s'.", arg);
+	case 'h': fputs(usage, stdout); return EXIT_CLEAN;
+	case 'V': puts("strowgerd " STROWGER_VERSION); return EXIT_CLEAN;
+	}
+	fputs("Try --help.\n", stderr);
+	return EXIT_USAGE;
+}
+
+int options_read(struct daemon_opts *o, int argc, char **argv)
+{
+	static const struct option known[] = {
+		{"site", 1, NULL, 's'}, {"port-base", 1, NULL, 'p'}, {"listen", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
+		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'}, {"help", 0, NULL, 'h'},
+		{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
+	*o = (struct daemon_opts){.site = "site", .pairs = 448, .level = LOG_INFO};
+	int c;
+	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		int rc = take(o, c, optarg);
+		if (rc >= 0)
+			return rc;
+	}
+	if (optind < argc)
+		return wrong("'%s' is not an option.", argv[optind]);
+	if (!o->n_listen)
+		o->listen[o->n_listen++] = (struct addr){.family = 4};
+	if (!o->workers)
+		o->workers = thread_cores() < MAX_WORKERS_OPT ? thread_cores() : MAX_WORKERS_OPT;
+	if (o->workers > o->pairs)
+		o->workers = o->pairs;
+	if (ports_of(o).rtp_first + 2u * o->pairs + 2u * o->workers > 65536)
+		return wrong("With this many --rtp-pairs the ports would go beyond 65535: take fewer, or a lower --port-base.%s", "");
+	return -1;
+}
+
+struct daemon_ports ports_of(const struct daemon_opts *o)
+{
+	uint16_t b = o->port_base;
+	if (!b)
+		return (struct daemon_ports){5060, 5061, 10060, 8080, 8443, 9090, 16384};
+	/* RTP ports are even (RFC 3550 11). */
+	return (struct daemon_ports){b, (uint16_t)(b + 1), (uint16_t)(b + 2), (uint16_t)(b + 3), (uint16_t)(b + 4), (uint16_t)(b + 5),
+				     (uint16_t)(b + 100 + (b & 1))};
+}

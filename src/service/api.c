@@ -1,0 +1,141 @@
+/* /api/v1: the same handlers for the control socket and for HTTP with a token. */
+#include "service/api.h"
+
+#include <stdlib.h>
+
+void api_error(struct http_response *rs, uint16_t status, const char *what, const char *where, const char *mend)
+{
+	char *mem = malloc(1024);
+	struct text t = text_on(mem, mem ? 1024 : 0);
+	text_lit(&t, "{\"error\":{\"what\":");
+	text_json(&t, span_z(what));
+	text_lit(&t, ",\"where\":");
+	text_json(&t, span_z(where));
+	text_lit(&t, ",\"mend\":");
+	text_json(&t, span_z(mend));
+	text_lit(&t, "}}\n");
+	http_body(rs, status, "application/json", mem, t.over ? 0 : t.n);
+}
+
+void api_grow(struct api_out *o, size_t room)
+{
+	if (o->t.cap - o->t.n >= room || o->t.over)
+		return;
+	size_t cap = o->t.cap ? o->t.cap * 2 : 8192;
+	while (cap - o->t.n < room)
+		cap *= 2;
+	char *p = realloc(o->t.p, cap);
+	if (!p) {
+		o->t.over = true;
+		return;
+	}
+	o->t.p = p;
+	o->t.cap = cap;
+}
+
+void api_send(struct http_response *rs, uint16_t status, struct api_out *o)
+{
+	if (o->t.over) {
+		free(o->t.p);
+		api_error(rs, 503, "out of memory", "", "try again");
+		return;
+	}
+	http_body(rs, status, "application/json", o->t.p, o->t.n);
+}
+
+uint64_t api_query_u64(struct span query, const char *name)
+{
+	uint64_t v = 0;
+	while (query.p) {
+		struct span pair = span_cut(&query, '&'), key = span_cut(&pair, '=');
+		if (span_eqz(key, name) && span_u64(pair, UINT64_MAX, &v) != 0)
+			v = 0;
+	}
+	return v;
+}
+
+/* Live state, asked from the cell in pages. */
+static void live(struct service *s, const struct http_request *rq, enum cell_query_kind kind, struct span arg, struct http_response *rs)
+{
+	char *json = NULL;
+	size_t n = 0;
+	uint64_t next = 0;
+	struct api_out o = {0};
+	int status = s->ports.ask(s->ports.ctx, kind, api_query_u64(rq->query, "cursor"), 500, arg, &json, &n, &next);
+	if (status < 200 || status >= 300) {
+		free(json);
+		api_error(rs, (uint16_t)(status == 404 ? 404 : 503), status == 404 ? "no such thing" : "the switch did not answer in time", "", "try again");
+		return;
+	}
+	struct span body = span_trim(span_mem(json, n));
+	api_grow(&o, n + 128);
+	if (!o.t.over) {
+		bool rows = kind == CELL_Q_CALLS || kind == CELL_Q_REGISTRATIONS;
+		bool bare = rows && !(body.n && body.p[0] == '[');
+		if (rows)
+			text_lit(&o.t, "{\"items\":");
+		if (bare)
+			text_putc(&o.t, '[');
+		text_put(&o.t, body);
+		if (bare)
+			text_putc(&o.t, ']');
+		if (rows)
+			text_fmt(&o.t, ",\"next\":%llu}", (unsigned long long)next);
+		text_putc(&o.t, '\n');
+	}
+	free(json);
+	api_send(rs, 200, &o);
+}
+
+static void cdr(struct service *s, const struct http_request *rq, struct http_response *rs)
+{
+	char *json = NULL;
+	size_t n = 0;
+	struct api_out o = {0};
+	uint64_t limit = api_query_u64(rq->query, "limit");
+	if (s->ports.cdr_read(s->ports.ctx, limit && limit < 10000 ? (uint32_t)limit : 100, SPAN_NONE, &json, &n) != 0) {
+		free(json);
+		api_error(rs, 503, "the call records cannot be read", "store", "see the log for the reason");
+		return;
+	}
+	api_grow(&o, n + 16);
+	text_putc(&o.t, '[');
+	text_put(&o.t, span_mem(json, n));
+	text_lit(&o.t, "]\n");
+	free(json);
+	api_send(rs, 200, &o);
+}
+
+void api_handle(struct service *s, const struct http_request *rq, struct http_response *rs)
+{
+	struct span rest = rq->path, head;
+	if (!span_starts(rest, SPAN_LIT("/api/v1/"))) {
+		api_error(rs, 404, "no such version", "path", "use /api/v1/");
+		return;
+	}
+	rest = span_sub(rest, 8, rest.n);
+	head = span_cut(&rest, '/');
+	struct span id = rest.p ? rest : SPAN_NONE;
+	if (span_eqz(head, "extensions"))
+		api_extensions(s, rq, id, rs);
+	else if (span_eqz(head, "devices"))
+		api_devices(s, rq, id, rs);
+	else if (span_eqz(head, "settings"))
+		api_settings(s, rq, rs);
+	else if (span_eqz(head, "phones"))
+		api_phones(s, rq, rs);
+	else if (span_eqz(head, "calls") && rq->method == HTTP_DELETE)
+		live(s, rq, CELL_Q_HANGUP, id, rs);
+	else if (span_eqz(head, "calls"))
+		live(s, rq, CELL_Q_CALLS, SPAN_NONE, rs);
+	else if (span_eqz(head, "registrations") && rq->method == HTTP_DELETE)
+		live(s, rq, CELL_Q_UNREGISTER, id, rs);
+	else if (span_eqz(head, "registrations"))
+		live(s, rq, CELL_Q_REGISTRATIONS, SPAN_NONE, rs);
+	else if (span_eqz(head, "status"))
+		live(s, rq, CELL_Q_STATUS, SPAN_NONE, rs);
+	else if (span_eqz(head, "cdr"))
+		cdr(s, rq, rs);
+	else
+		api_error(rs, 404, "no such collection", "path", "there are extensions, devices, settings, phones, calls, registrations, cdr, status");
+}

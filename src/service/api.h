@@ -1,0 +1,19 @@
+/* service/api: what the API's files share. Not for others. */
+#ifndef SERVICE_API_H
+#define SERVICE_API_H
+
+#include "service/service_internal.h"
+
+struct api_out {
+	struct text t; /* malloc'd, grown by api_grow */
+};
+void api_grow(struct api_out *o, size_t room);
+void api_send(struct http_response *rs, uint16_t status, struct api_out *o);
+uint64_t api_query_u64(struct span query, const char *name);
+
+void api_extensions(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
+void api_devices(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
+void api_settings(struct service *s, const struct http_request *rq, struct http_response *rs);
+void api_phones(struct service *s, const struct http_request *rq, struct http_response *rs);
+
+#endif

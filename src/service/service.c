@@ -1,0 +1,58 @@
+#include "service/service_internal.h"
+
+#include <stdlib.h>
+
+struct service *service_new(const struct service_ports *p, const struct site_key *key, const struct nonce_key *nonces, const char *token,
+			    uint16_t sip_port)
+{
+	struct service *s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->ports = *p;
+	s->key = *key;
+	s->nonces = *nonces;
+	s->sip_port = sip_port;
+	atomic_flag_clear(&s->guard.lock);
+	if (!span_copyz(span_z(token), s->token, sizeof s->token)) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void service_free(struct service *s)
+{
+	free(s);
+}
+
+static bool is_api(const struct http_request *rq)
+{
+	return span_starts(rq->path, SPAN_LIT("/api/"));
+}
+
+size_t service_body_limit(const struct service *s, const struct http_request *rq)
+{
+	struct prov_name n;
+	(void)s;
+	if (is_api(rq))
+		return BODY_API_MAX;
+	if (rq->method != HTTP_PUT || !prov_name_parse(rq->path, &n))
+		return 0;
+	return n.file == PROV_LOG ? BODY_LOG_MAX : n.file == PROV_OPTIONAL ? BODY_UPLOAD_MAX : 0;
+}
+
+void service_handle(struct service *s, const struct http_request *rq, struct http_response *rs)
+{
+	struct prov_name name;
+	*rs = (struct http_response){.status = 404};
+	if (is_api(rq)) {
+		struct span bearer = span_starts(rq->authorization, SPAN_LIT("Bearer ")) ? span_sub(rq->authorization, 7, rq->authorization.n) : SPAN_NONE;
+		if (!rq->control && (!s->token[0] || !span_eq_ct(bearer, span_z(s->token)))) {
+			api_error(rs, 401, "a token is needed", "Authorization", "send 'Authorization: Bearer TOKEN'; the token is in the file api.token of the site");
+			return;
+		}
+		api_handle(s, rq, rs);
+	} else if (prov_name_parse(rq->path, &name)) {
+		prov_handle(s, rq, &name, rs);
+	}
+}

@@ -1,0 +1,65 @@
+/* service: what its files share. Not for others. */
+#ifndef SERVICE_SERVICE_INTERNAL_H
+#define SERVICE_SERVICE_INTERNAL_H
+
+#include "service/service.h"
+
+#include <stdatomic.h>
+
+enum {
+	GUARD_ENTRIES = 2048,          /* sources x users that failed lately; the oldest gives way */
+	BODY_LOG_MAX = 1024 * 1024,    /* a phone's log */
+	BODY_UPLOAD_MAX = 256 * 1024,  /* overrides, directory, call lists */
+	BODY_API_MAX = 64 * 1024,
+	NONCE_LIFE_US = 300 * 1000000
+};
+
+/* Ruling Z45: per user and source 5 failures in 5 minutes -> pause of 60 s, doubling to 1 h; per extension 8 wrong PINs
+ * in a row -> locked for 15 minutes. */
+struct guard_entry {
+	uint64_t key;
+	int64_t first_us, until_us, pause_us, touched_us;
+	uint32_t failures;
+};
+struct guard {
+	atomic_flag lock;
+	struct guard_entry entry[GUARD_ENTRIES];
+};
+bool guard_blocked(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
+/* True when this failure locked the extension's PIN just now. */
+bool guard_failed(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
+void guard_passed(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
+
+struct service {
+	struct service_ports ports;
+	struct site_key key;
+	struct nonce_key nonces;
+	char token[128];
+	uint16_t sip_port;
+	struct hash_key hash;
+	struct guard guard;
+};
+
+/* A file that a phone may ask for or bring, by the fixed name patterns (polycom-facts 2.3). */
+enum prov_file {
+	PROV_NONE, PROV_MASTER, PROV_ZERO_MASTER, PROV_EXTENSION, PROV_GUEST, PROV_OPTIONAL /* may be absent */,
+	PROV_LOG, PROV_FIRMWARE
+};
+struct prov_name {
+	enum prov_file file;
+	char mac[13];       /* lower case; empty when the name carries none */
+	struct span number; /* EXTENSION */
+	struct span leaf;   /* last part of the path */
+};
+bool prov_name_parse(struct span path, struct prov_name *out);
+void prov_handle(struct service *s, const struct http_request *rq, const struct prov_name *name, struct http_response *rs);
+/* The generated texts (pure functions of snapshot and device). False: does not fit. */
+bool prov_master(struct text *t, struct span mac, const struct site_extension *e);
+bool prov_extension(struct text *t, const struct service *s, const struct site_settings *st, const struct site_extension *e,
+		    const struct site_device *d, struct span server);
+bool prov_guest(struct text *t);
+
+void api_handle(struct service *s, const struct http_request *rq, struct http_response *rs);
+void api_error(struct http_response *rs, uint16_t status, const char *what, const char *where, const char *mend);
+
+#endif

@@ -1,0 +1,104 @@
+/* store: what its files share. Not for others. */
+#ifndef STORE_STORE_INT_H
+#define STORE_STORE_INT_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+enum {
+	CDR_RING = 4096,       /* rows waiting for the writer, a power of two */
+	BINDING_RING = 4096,
+	CDR_BATCH = 1024,      /* rows of one commit at most */
+	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
+	BINDING_WINDOW_MS = 300,
+	RETRY_MS = 1000
+};
+
+struct cdr_item {
+	uint64_t token;
+	struct cdr_row row;
+};
+
+struct binding_item {
+	bool gone;
+	struct binding_row row;
+};
+
+/* One waiting store_change: lives on the caller's stack. */
+struct change_job {
+	struct change_job *next;
+	struct site_change *c;
+	int64_t wall_ms;
+	struct store_error *err;
+	enum change_result result;
+	bool done;
+};
+
+enum stmt_kind {
+	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_AUDIT,
+	ST_SETTINGS_FIND, ST_SETTINGS_INSERT, ST_SETTINGS_UPDATE,
+	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE, ST_EXT_DEVICES_DELETE,
+	ST_DEV_FIND, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE, ST_N
+};
+enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_N };
+
+struct store {
+	sqlite3 *db, *reg, *rd; /* writer's, writer's, readers' (under rd_lock) */
+	sqlite3_stmt *st[ST_N], *rg[RG_N];
+	pthread_mutex_t rd_lock;
+	struct log_sink *log;
+	char dir[384];
+
+	pthread_t writer;
+	bool writer_runs;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake, finished;
+	bool stop, idle;
+	struct cdr_item *cdr;         /* the writer alone moves the tails, so it reads its batch without the lock */
+	struct binding_item *binding;
+	uint32_t cdr_head, cdr_tail, binding_head, binding_tail;
+	struct change_job *jobs, **jobs_end;
+	struct store_done done;
+	struct store_stats stats;
+
+	/* the writer's own */
+	int64_t cdr_due_ms, binding_due_ms;
+	uint32_t last_of[CDR_BATCH * 2]; /* id hash -> batch place + 1 of the newest row with this id */
+	bool cdr_failing, binding_failing;
+};
+
+/* open */
+extern const char *const store_stmt_sql[ST_N];
+extern const char *const store_reg_sql[RG_N];
+int store_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **out, int n);
+void store_fail(struct store_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int64_t store_now_ms(void); /* monotonic */
+
+/* write */
+void *store_writer(void *arg);
+/* Runs a statement that gives no rows; resets it. SQLITE_DONE is 0, else -1. */
+int store_run(sqlite3_stmt *st);
+
+/* change: on the writer's thread inside its transaction. */
+void store_apply_change(struct store *s, struct change_job *j);
+
+/* rows <-> statements: parameters or columns from `at` on: id, revision, then the fields in order */
+void store_bind_row(sqlite3_stmt *st, const struct entity_desc *d, const void *row);
+/* -1: a value does not fit its field. */
+int store_read_row(sqlite3_stmt *st, const struct entity_desc *d, void *row);
+void store_bind_text(sqlite3_stmt *st, int at, const char *z);
+void store_bind_cdr(sqlite3_stmt *st, const struct cdr_row *r);
+void store_bind_binding(sqlite3_stmt *st, const struct binding_row *b);
+int store_read_binding(sqlite3_stmt *st, struct binding_row *b);
+
+#define CDR_COLUMNS                                                                                                    \
+	"id, call, leg_no, direction, extension, device, caller, callee, dialled, sip_call_id, remote, start_ms, "     \
+	"ring_at_ms, answer_ms, end_ms, ring_ms, talk_ms, cause, sip_status, ended_by, closed, direct_media, codec, "  \
+	"rx_packets, rx_bytes, tx_packets, tx_bytes, rx_lost, rx_dropped, jitter_us, max_jitter_us, mos_x100, far_lost, rtt_us"
+#define BINDING_COLUMNS                                                                                                \
+	"extension, contact, instance, device_id, call_id, user_agent, path, reg_id, cseq, transport, listener, "      \
+	"remote, local, expires_ms, registered_ms"
+
+#endif

@@ -1,0 +1,275 @@
+/* The writer's thread: batches, commits, completions. */
+#include <errno.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "store/store_int.h"
+
+int store_run(sqlite3_stmt *st)
+{
+	int rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
+}
+
+void store_on_done(struct store *s, const struct store_done *d)
+{
+	pthread_mutex_lock(&s->lock);
+	s->done = *d;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Only a sleeping writer is woken: one that waits for its window sees the row anyway. */
+static void wake_idle(struct store *s)
+{
+	if (s->idle) {
+		s->idle = false;
+		pthread_cond_signal(&s->wake);
+	}
+}
+
+int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row)
+{
+	int rc = -1;
+	pthread_mutex_lock(&s->lock);
+	if (s->cdr_head - s->cdr_tail < CDR_RING) {
+		struct cdr_item *it = &s->cdr[s->cdr_head++ % CDR_RING];
+		it->token = token;
+		it->row = *row;
+		wake_idle(s);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static int put_binding(struct store *s, const struct binding_row *b, bool gone)
+{
+	int rc = -1;
+	pthread_mutex_lock(&s->lock);
+	if (s->binding_head - s->binding_tail < BINDING_RING) {
+		struct binding_item *it = &s->binding[s->binding_head++ % BINDING_RING];
+		it->gone = gone;
+		it->row = *b;
+		wake_idle(s);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int store_put_binding(struct store *s, const struct binding_row *b)
+{
+	return put_binding(s, b, false);
+}
+
+int store_drop_binding(struct store *s, const struct binding_row *b)
+{
+	return put_binding(s, b, true);
+}
+
+enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err)
+{
+	struct change_job j = {.c = c, .wall_ms = wall_ms, .err = err, .result = CHANGE_STORE_FAILED};
+	if (err)
+		err->text[0] = 0;
+	pthread_mutex_lock(&s->lock);
+	*s->jobs_end = &j;
+	s->jobs_end = &j.next;
+	s->idle = false;
+	pthread_cond_signal(&s->wake);
+	while (!j.done)
+		pthread_cond_wait(&s->finished, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	return j.result;
+}
+
+struct store_stats store_stats_of(const struct store *s)
+{
+	struct store *w = (struct store *)(uintptr_t)s; /* the lock is not part of what is read */
+	pthread_mutex_lock(&w->lock);
+	struct store_stats st = s->stats;
+	st.queued = s->cdr_head - s->cdr_tail + (s->binding_head - s->binding_tail);
+	pthread_mutex_unlock(&w->lock);
+	return st;
+}
+
+/* Notes for each id of the batch the place of its newest row: an opening row whose closing row is already here is not
+ * written at all. */
+static void find_newest(struct store *s, uint32_t tail, uint32_t n)
+{
+	static const struct hash_key k = {1, 2}; /* ids are our own */
+	memset(s->last_of, 0, sizeof s->last_of);
+	for (uint32_t i = 0; i < n; i++) {
+		const char *id = s->cdr[(tail + i) % CDR_RING].row.id;
+		uint32_t at = (uint32_t)siphash(&k, id, strnlen(id, sizeof s->cdr[0].row.id)) % COUNT_OF(s->last_of);
+		while (s->last_of[at] && strcmp(s->cdr[(tail + s->last_of[at] - 1) % CDR_RING].row.id, id) != 0)
+			at = (at + 1) % COUNT_OF(s->last_of);
+		s->last_of[at] = i + 1;
+	}
+}
+
+static int write_cdrs(struct store *s, uint32_t tail, uint32_t n, uint64_t *written)
+{
+	find_newest(s, tail, n);
+	for (size_t k = 0; k < COUNT_OF(s->last_of); k++) {
+		if (!s->last_of[k])
+			continue;
+		store_bind_cdr(s->st[ST_CDR], &s->cdr[(tail + s->last_of[k] - 1) % CDR_RING].row);
+		if (store_run(s->st[ST_CDR]) != 0)
+			return -1;
+		++*written;
+	}
+	return 0;
+}
+
+static void note_failure(struct store *s, sqlite3 *db, const char *event, bool *failing)
+{
+	if (!*failing)
+		log_event(s->log, LOG_ERROR, event, LOG_Z("error", sqlite3_errmsg(db)), LOG_Z("directory", s->dir),
+			  LOG_Z("mend", "free space on the disk or make it writable; rows are kept and written again"));
+	*failing = true;
+}
+
+/* One transaction: the CDRs waiting and the changes waiting. */
+static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct change_job *jobs)
+{
+	uint64_t written = 0;
+	bool ok = store_run(s->st[ST_BEGIN]) == 0;
+	if (ok)
+		ok = write_cdrs(s, tail, n, &written) == 0;
+	for (struct change_job *j = jobs; ok && j; j = j->next)
+		store_apply_change(s, j);
+	if (ok)
+		ok = store_run(s->st[ST_COMMIT]) == 0;
+	if (!ok) {
+		char why[160];
+		struct text t = TEXT_ARRAY(why);
+		text_z(&t, sqlite3_errmsg(s->db));
+		if (!text_end(&t))
+			why[sizeof why - 1] = 0;
+		note_failure(s, s->db, "store.commit_failed", &s->cdr_failing);
+		if (!sqlite3_get_autocommit(s->db))
+			store_run(s->st[ST_ROLLBACK]);
+		for (struct change_job *j = jobs; j; j = j->next) {
+			j->result = CHANGE_STORE_FAILED;
+			store_fail(j->err, "%s/strowger.db: %s; free space on the disk or make it writable, then repeat the change", s->dir, why);
+		}
+	} else if (s->cdr_failing) {
+		s->cdr_failing = false;
+		log_event(s->log, LOG_INFO, "store.commit_works_again", LOG_Z("directory", s->dir));
+	}
+	if (s->done.cdr)
+		for (uint32_t i = 0; i < n; i++)
+			s->done.cdr(s->done.ctx, s->cdr[(tail + i) % CDR_RING].token, ok);
+	pthread_mutex_lock(&s->lock);
+	s->cdr_tail += n;
+	s->stats.commits += ok;
+	s->stats.failures += !ok;
+	s->stats.cdr_written += ok ? written : 0;
+	for (struct change_job *j = jobs, *next; j; j = next) {
+		next = j->next; /* j is on its caller's stack and gone once it is done */
+		j->done = true;
+	}
+	pthread_cond_broadcast(&s->finished);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Bindings stay queued until written; the phones' own refreshes make up for what a full queue turned away. */
+static void commit_bindings(struct store *s, uint32_t tail, uint32_t n)
+{
+	bool ok = store_run(s->rg[RG_BEGIN]) == 0;
+	for (uint32_t i = 0; ok && i < n; i++) {
+		const struct binding_item *it = &s->binding[(tail + i) % BINDING_RING];
+		sqlite3_stmt *st = s->rg[it->gone ? RG_DROP : RG_PUT];
+		if (it->gone) {
+			store_bind_text(st, 1, it->row.extension);
+			store_bind_text(st, 2, it->row.contact);
+			store_bind_text(st, 3, it->row.instance);
+		} else {
+			store_bind_binding(st, &it->row);
+		}
+		ok = store_run(st) == 0;
+	}
+	if (ok)
+		ok = store_run(s->rg[RG_COMMIT]) == 0;
+	if (!ok) {
+		note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
+		if (!sqlite3_get_autocommit(s->reg))
+			store_run(s->rg[RG_ROLLBACK]);
+	} else {
+		s->binding_failing = false;
+	}
+	pthread_mutex_lock(&s->lock);
+	s->binding_tail += ok ? n : 0;
+	s->stats.bindings_written += ok ? n : 0;
+	s->stats.commits += ok;
+	s->stats.failures += !ok;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Sleeps until woken or the time comes; INT64_MAX: until woken. */
+static void rest(struct store *s, int64_t until_ms)
+{
+	if (until_ms == INT64_MAX) {
+		s->idle = true;
+		while (s->idle && !s->stop && !s->jobs)
+			pthread_cond_wait(&s->wake, &s->lock);
+		s->idle = false;
+		return;
+	}
+	struct timespec t = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+	while (!s->stop && !s->jobs && pthread_cond_timedwait(&s->wake, &s->lock, &t) != ETIMEDOUT) {
+	}
+}
+
+static int64_t min64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+void *store_writer(void *arg)
+{
+	struct store *s = arg;
+	int stop_tries = 0;
+	s->cdr_due_ms = s->binding_due_ms = INT64_MAX;
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		int64_t now = store_now_ms();
+		uint32_t n_cdr = s->cdr_head - s->cdr_tail, n_bind = s->binding_head - s->binding_tail;
+		if (!n_cdr)
+			s->cdr_due_ms = INT64_MAX;
+		else if (s->cdr_due_ms == INT64_MAX)
+			s->cdr_due_ms = now + COMMIT_WINDOW_MS;
+		if (!n_bind)
+			s->binding_due_ms = INT64_MAX;
+		else if (s->binding_due_ms == INT64_MAX)
+			s->binding_due_ms = now + BINDING_WINDOW_MS;
+		bool cdr_now = s->jobs || (n_cdr && (s->stop || now >= s->cdr_due_ms));
+		bool bind_now = n_bind && (now >= s->binding_due_ms || (s->stop && stop_tries < 3));
+		if (!cdr_now && !bind_now) {
+			if (s->stop)
+				break;
+			rest(s, min64(s->cdr_due_ms, s->binding_due_ms));
+			continue;
+		}
+		stop_tries += s->stop;
+		struct change_job *jobs = s->jobs;
+		s->jobs = NULL;
+		s->jobs_end = &s->jobs;
+		uint32_t cdr_tail = s->cdr_tail, bind_tail = s->binding_tail;
+		pthread_mutex_unlock(&s->lock);
+		if (cdr_now) {
+			commit_batch(s, cdr_tail, n_cdr < CDR_BATCH ? n_cdr : CDR_BATCH, jobs);
+			s->cdr_due_ms = INT64_MAX;
+		}
+		if (bind_now) {
+			commit_bindings(s, bind_tail, n_bind < 1024 ? n_bind : 1024);
+			s->binding_due_ms = s->binding_failing ? store_now_ms() + RETRY_MS : INT64_MAX;
+		}
+		pthread_mutex_lock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
