@@ -86,7 +86,8 @@ static void follow(struct office *o, struct office_call *c, struct side *s, hand
 {
 	if (s->state == SIDE_OVER)
 		return;
-	s->rtp_rx = cv->rtp_rx;
+	if (cv->rtp_rx > s->rtp_rx)
+		s->rtp_rx = cv->rtp_rx;
 	if (is_talk(cv->state) && s->state != SIDE_TALKS)
 		began_talk(o, c, s, h);
 	if (cv->state == VPC_RINGING && s->state == SIDE_NONE) {
@@ -188,7 +189,7 @@ static void changed(void *ctx, struct sim_phone *p)
 	sweep(o, me->in, p, seen, v.n_calls);
 	if (v.n_calls == 0) { /* a second ringing call is neither out nor in */
 		struct office_call *c;
-		for (uint32_t it = 0; o->live > 1 && (c = pool_next(&o->calls, &it));)
+		for (uint32_t it = 0; (c = pool_next(&o->calls, &it));)
 			if (c->callee.phone == p && c->callee.cid[0])
 				side_over(o, c, &c->callee);
 	}
@@ -231,7 +232,7 @@ static void read_counters(struct side *s)
 {
 	struct vphone_view v;
 	int i = s->phone ? view_index(s->phone, s->cid, &v) : -1;
-	if (i >= 0)
+	if (i >= 0 && v.call[i].rtp_rx > s->rtp_rx)
 		s->rtp_rx = v.call[i].rtp_rx;
 }
 
