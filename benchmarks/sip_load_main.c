@@ -77,8 +77,8 @@ static void request(struct op *o, const char *method, const char *uri, const cha
 	int i = (int)(o - ops);
 	text_fmt(&t, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%d.%llx.%s%u;rport\r\nMax-Forwards: 70\r\n", method, uri, self, i,
 		 (unsigned long long)o->id, method, cseq);
-	text_fmt(&t, "From: <sip:%s@%s>;tag=f%llx\r\nTo: %s\r\nCall-ID: %d.%llx@load\r\nCSeq: %u %s\r\nContact: <sip:%s@%s>\r\n", u->name, host,
-		 (unsigned long long)o->id, to, i, (unsigned long long)o->id, cseq, method, u->name, self);
+	text_fmt(&t, "From: <sip:%s@%s>;tag=f%llx\r\nTo: %s\r\nCall-ID: %d.%llx.%d@load\r\nCSeq: %u %s\r\nContact: <sip:%s@%s>\r\n", u->name, host,
+		 (unsigned long long)o->id, to, i, (unsigned long long)o->id, (int)getpid(), cseq, method, u->name, self);
 	if (!strcmp(method, "REGISTER"))
 		text_lit(&t, "Expires: 3600\r\n");
 	text_put(&t, authorization);
