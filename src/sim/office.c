@@ -180,19 +180,17 @@ static void changed(void *ctx, struct sim_phone *p)
 		handle h = find_by_cid(o, p, cid);
 		seen[i] = h ? h : claim(o, p, &v.call[i], cid);
 		struct office_call *c = pool_get(&o->calls, seen[i]);
-		if (c)
-			follow(o, c, side_of(c, p), seen[i], &v.call[i]);
+		if (!c)
+			continue;
+		if (v.n_calls > 1 && c->callee.phone == p)
+			c->callee_was_busy = true; /* keys may hit either call */
+		follow(o, c, side_of(c, p), seen[i], &v.call[i]);
 	}
-	struct person *me = &o->person[p->i];
-	if (v.n_calls == 0 || me->out)
-		sweep(o, me->out, p, seen, v.n_calls);
-	sweep(o, me->in, p, seen, v.n_calls);
-	if (v.n_calls == 0) { /* a second ringing call is neither out nor in */
-		struct office_call *c;
-		for (uint32_t it = 0; (c = pool_next(&o->calls, &it));)
-			if (c->callee.phone == p && c->callee.cid[0])
-				side_over(o, c, &c->callee);
-	}
+	sweep(o, o->person[p->i].out, p, seen, v.n_calls);
+	struct office_call *c;
+	for (uint32_t it = 0; (c = pool_next(&o->calls, &it));)
+		if (c->callee.phone == p)
+			sweep(o, pool_handle(&o->calls, c), p, seen, v.n_calls);
 }
 
 static void heard(void *ctx, struct sim_phone *p, int32_t from)
