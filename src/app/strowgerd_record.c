@@ -4,6 +4,7 @@
 #include "pbx/record.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
