@@ -79,7 +79,7 @@ void check_media(struct world *w, const struct media_cmd *c)
 static bool phone_has(struct world *w, const struct sim_phone *p, uint64_t cid)
 {
 	struct vphone_view v;
-	vphone_view(p->v, &v);
+	vphone_view_quick(p->v, &v);
 	for (int i = 0; i < v.n_calls; i++)
 		if (world_hash(w, vphone_call_id(p->v, i)) == cid)
 			return true;
@@ -113,7 +113,7 @@ static void check_phones(struct world *w)
 		if (!p->v || w->now - p->changed_at < LINGER_US)
 			continue;
 		struct vphone_view v;
-		vphone_view(p->v, &v);
+		vphone_view_quick(p->v, &v);
 		if (v.n_calls > 0)
 			continue;
 		vphone_live(p->v, &dialogs, &txns, &ports);

@@ -423,7 +423,7 @@ static inline int rig_phone(struct rig *r, const char *model, const char *mac, c
 	p->sink.emit = rig_emit;
 	p->rig = r;
 	p->index = i;
-	char ip[24];
+	char ip[32];
 	snprintf(ip, sizeof ip, "10.0.0.%d", 11 + i);
 	(void)!addr_parse(span_z(ip), 5060, &p->ip);
 	r->users[i] = user;
