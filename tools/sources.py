@@ -27,7 +27,7 @@ def main():
     elif what == "applib":
         print("\n".join(rel(p for p in (ROOT / "src/app").rglob("*.c") if is_lib(p))))
     elif what == "programs":
-        found = rel([*(ROOT / "src/app").rglob("*_main.c"), *(ROOT / "bench").rglob("*_main.c"), *(ROOT / "tests").rglob("*_main.c")])
+        found = rel([*(ROOT / "src/app").rglob("*_main.c"), *(ROOT / "benchmarks").rglob("*_main.c"), *(ROOT / "tests").rglob("*_main.c")])
         print("\n".join(f"{pathlib.Path(p).name.removesuffix('_main.c')} {p}" for p in found))
     elif what in ("tests", "fuzz"):
         suffix = "_test.c" if what == "tests" else "_fuzz.c"
@@ -36,7 +36,7 @@ def main():
     elif what == "schemas":
         print("\n".join(str(ROOT / p) for p in rel((ROOT / "src").rglob("schema.toml"))))
     elif what == "stamp":
-        every = rel(p for d in ("src", "tests", "bench") for p in (ROOT / d).rglob("*")
+        every = rel(p for d in ("src", "tests", "benchmarks") for p in (ROOT / d).rglob("*")
                     if p.suffix in (".c", ".toml", ".build"))
         print("\n".join(every))
     else:

@@ -4,8 +4,10 @@
 #include "pbx/record.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUFFER = 1 << 20, INPUTS_PER_CHECKPOINT = 1000 };

@@ -401,7 +401,7 @@ UNUSED static void send_register(struct world *w, struct phone *p, const char *c
 	char buf[4096];
 	struct text t = TEXT_ARRAY(buf);
 	text_fmt(&t, "REGISTER sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.1.9:5060;branch=z9hG4bKr%u;rport\r\n", ++w->unique);
-	text_fmt(&t, "From: <sip:%s@10.0.0.1>;tag=f%s\r\nTo: <sip:%s@10.0.0.1>\r\nCall-ID: %s\r\nCSeq: %u REGISTER\r\n", p->ext, p->ext, p->ext,
+	text_fmt(&t, "From: <sip:%s@10.0.0.1>;tag=f%s\r\nTo: <sip:%s@10.0.0.1>\r\nCall-ID: %s\r\nCSeq: %u REGISTER\r\n", p->ext, p->reg_call_id, p->ext,
 		 p->reg_call_id, ++p->reg_cseq);
 	if (contact[0])
 		text_fmt(&t, "Contact: %s\r\n", contact);

@@ -27,7 +27,10 @@ static bool require_known(struct cell *c, txn_id id, const struct sip_msg *req, 
 		text_put(&c->b.t, h->value);
 	}
 	sip_eol(&c->b);
-	reply_send(c, id, 0, 420, "", SPAN_NONE);
+	if (req->method == SIP_OPTIONS) /* may be a stranger's: nothing is kept */
+		reply_forget(c, id);
+	else
+		reply_send(c, id, 0, 420, "", SPAN_NONE);
 	return false;
 }
 

@@ -50,7 +50,7 @@ void api_phones(struct service *s, const struct http_request *rq, struct http_re
 	text_putc(&o.t, '[');
 	for (bool first = true; (d = site_device_next(site, &cursor)); first = false) {
 		const json_t *r = find(all, d->row.id);
-		const char *from = json_string_value(json_object_get(r, "flow"));
+		const char *from = json_string_value(json_object_get(r, "source"));
 		api_grow(&o, 2048);
 		text_put(&o.t, first ? SPAN_LIT("{") : SPAN_LIT(",{"));
 		text_lit(&o.t, "\"number\":");

@@ -3,96 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const test_numbers[] = {"9196", "9197", "9198"};
-
-/* Calls begun per person and hour, by the hour of the day. The sum of 24 is about 18. */
-static const double rate_of_hour[24] = {0.05, 0.03, 0.02, 0.02, 0.02, 0.05, 0.2, 0.7, 1.6, 2.3, 2.3, 2.0,
-					1.2,  1.5,  2.1,  2.2, 1.9,  1.3,  0.6, 0.3, 0.2, 0.1, 0.1, 0.06};
-
-static int64_t s_us(double s)
-{
-	return (int64_t)(s * US_PER_S);
-}
-
-static double chance(struct office *o)
-{
-	return rng_unit(&o->w.rng_user);
-}
-
-static double between(struct office *o, double a, double b)
-{
-	return a + (b - a) * chance(o);
-}
-
 static void later(struct office *o, int64_t after_us, enum office_ev ev, uint64_t a)
 {
 	world_at(&o->w, o->w.now + after_us, EV_HOST, a, ev, NULL);
-}
-
-/* Thinning: draw at the highest rate, keep by the rate of the hour. */
-static void next_dial(struct office *o, uint32_t i)
-{
-	int64_t t = o->w.now > o->t_first ? o->w.now : o->t_first;
-	double rate = o->w.o.rate > 0 ? o->w.o.rate : 1;
-	for (;;) {
-		t += (int64_t)rng_exp(&o->w.rng_user, 3600e6 / 2.3 / rate);
-		if (t >= o->t_last)
-			return;
-		int hour = (int)((t + o->day_offset_us) / (3600 * INT64_C(1000000)) % 24);
-		if (chance(o) < rate_of_hour[hour] / 2.3)
-			break;
-	}
-	world_at(&o->w, t, EV_HOST, i, OE_DIAL, NULL);
-}
-
-/* ---- a call's script --------------------------------------------------------------------------------------------- */
-
-static void draw_talk(struct office *o, struct office_call *c)
-{
-	double talk = rng_exp(&o->w.rng_user, 60);
-	c->talk_us = s_us(talk < 12 ? 12 : talk > 600 ? 600 : talk);
-	double h = chance(o);
-	c->hanger = h < 0.49 ? 0 : h < 0.98 ? 1 : 2;
-	h = chance(o);
-	if (h < 0.08 && c->talk_us > s_us(20)) {
-		c->holder = h < 0.04 ? 1 : h < 0.075 ? 2 : 3;
-		c->hold_at_us = s_us(between(o, 5, 8));
-		c->hold_us = s_us(between(o, 2, 8));
-	}
-	c->dtmf = chance(o) < 0.05;
-}
-
-static void draw_callee(struct office *o, struct office_call *c)
-{
-	double a = chance(o);
-	c->act = a < 0.84 ? ACT_ANSWER : a < 0.90 ? ACT_REJECT : ACT_IGNORE;
-	c->act_after_us = s_us(between(o, 1.5, 9));
-	if (chance(o) < 0.06)
-		c->give_up_us = s_us(between(o, 0.05, 12));
-	else if (c->act == ACT_IGNORE && chance(o) < 0.7)
-		c->give_up_us = s_us(between(o, 15, 45));
-	if (chance(o) < 0.01 && c->act == ACT_ANSWER) /* the caller gives up as the other answers */
-		c->give_up_us = c->act_after_us + s_us(between(o, -0.01, 0.05));
-}
-
-static void draw_number(struct office *o, struct office_call *c, uint32_t i)
-{
-	double a = chance(o);
-	c->kind = a < 0.03 ? CALL_WRONG : a < 0.06 ? CALL_TEST : CALL_COLLEAGUE;
-	if (c->kind == CALL_COLLEAGUE && o->w.n_phones > 1) {
-		uint32_t k = (uint32_t)rng_below(&o->w.rng_user, o->w.n_phones - 1);
-		k += k >= i;
-		c->callee.phone = &o->w.phone[k];
-		memcpy(c->number, c->callee.phone->ext, sizeof c->number);
-		draw_callee(o, c);
-		return;
-	}
-	if (c->kind == CALL_COLLEAGUE)
-		c->kind = CALL_WRONG;
-	if (c->kind == CALL_TEST)
-		span_copyz(span_z(test_numbers[rng_below(&o->w.rng_user, 3)]), c->number, sizeof c->number);
-	else
-		snprintf(c->number, sizeof c->number, "%u", 9900 + (unsigned)rng_below(&o->w.rng_user, 90));
 }
 
 static void dial(struct office *o, uint32_t i)
@@ -103,7 +16,7 @@ static void dial(struct office *o, uint32_t i)
 	vphone_view(p->v, &v);
 	if (me->out || me->in || v.n_calls > 0 || !v.registered) {
 		if (o->w.now + s_us(30) < o->t_last)
-			later(o, s_us(between(o, 10, 30)), OE_DIAL, i);
+			later(o, s_us(office_between(o, 10, 30)), OE_DIAL, i);
 		return;
 	}
 	handle h;
@@ -111,13 +24,7 @@ static void dial(struct office *o, uint32_t i)
 	INVARIANT(c != NULL);
 	c->id = ++o->next_id;
 	c->caller.phone = p;
-	draw_number(o, c, i);
-	draw_talk(o, c);
-	if (c->kind == CALL_TEST) {
-		c->talk_us = s_us(between(o, 4, 15));
-		c->hanger = 0;
-		c->holder = 0;
-	}
+	office_script(o, c, i);
 	c->caller.state = SIDE_DIALLED;
 	c->dialled_us = o->w.now;
 	c->callee_was_busy = c->callee.phone && (o->person[c->callee.phone->i].in || o->person[c->callee.phone->i].out);
@@ -150,10 +57,12 @@ static void began_talk(struct office *o, struct office_call *c, struct side *s, 
 	bool caller = s == &c->caller;
 	s->state = SIDE_TALKS;
 	s->talk_us = o->w.now;
-	if (caller)
+	if (caller) {
 		later(o, c->talk_us, OE_HANG_CALLER, h);
-	else
+	} else {
+		o->person[s->phone->i].in = h;
 		later(o, c->talk_us, OE_HANG_CALLEE, h);
+	}
 	if (caller && (c->holder & 1)) {
 		later(o, c->hold_at_us, OE_HOLD_CALLER, h);
 		later(o, c->hold_at_us + c->hold_us, OE_RESUME_CALLER, h);
@@ -335,11 +244,10 @@ static void hang_up(struct office *o, struct office_call *c, struct side *s)
 	read_counters(&c->caller);
 	read_counters(&c->callee);
 	s->hung_up = true;
-	s->closing_us = o->w.now;
-	char arg[16] = "";
-	if (i >= 0)
-		snprintf(arg, sizeof arg, "%d", i);
-	phone_user(s->phone, "hangup", arg);
+	phone_user(s->phone, "hangup", "");
+	/* The key acts on the call that the phone shows: with two of them it may have been the other. Press again. */
+	if (s->state != SIDE_OVER && view_index(s->phone, s->cid, &v) >= 0 && s->presses++ < 20)
+		later(o, s_us(1), s == &c->caller ? OE_CLEAR_CALLER : OE_CLEAR_CALLEE, pool_handle(&o->calls, c));
 }
 
 static void act(struct office *o, struct office_call *c, handle h)
@@ -352,15 +260,11 @@ static void act(struct office *o, struct office_call *c, handle h)
 	bool busy = v.n_calls > 1;
 	if (c->act == ACT_IGNORE)
 		return;
-	char arg[16];
-	snprintf(arg, sizeof arg, "%d", i);
-	if (busy || c->act == ACT_REJECT) {
-		c->act = ACT_REJECT;
-		phone_user(s->phone, "reject", arg);
-	} else {
-		o->person[s->phone->i].in = h;
-		phone_user(s->phone, "answer", arg);
-	}
+	if (busy)
+		c->callee_was_busy = true;
+	phone_user(s->phone, busy || c->act == ACT_REJECT ? "reject" : "answer", "");
+	if (s->state == SIDE_RINGS && s->presses++ < 20) /* two were ringing, it was the other */
+		later(o, s_us(1), OE_ACT, h);
 }
 
 static void hold(struct side *s, const char *verb, enum vphone_call_state not_in)
@@ -408,13 +312,32 @@ static void final(struct office *o, struct office_call *c, handle h)
 	pool_delete(&o->calls, h);
 	o->live--;
 	o->last_end_us = o->w.now;
-	next_dial(o, i);
+	office_next_dial(o, i);
+}
+
+/* Calls on phones whose users know of none. */
+static void check_ghosts(struct office *o)
+{
+	for (uint32_t i = 0; i < o->w.n_phones; i++) {
+		struct sim_phone *p = &o->w.phone[i];
+		struct vphone_view v;
+		bool ghost = false;
+		if (p->v && !pool_get(&o->calls, o->person[i].out) && !pool_get(&o->calls, o->person[i].in)) {
+			vphone_view(p->v, &v);
+			ghost = v.n_calls > 0;
+		}
+		if (ghost && p->suspect)
+			violation(&o->w, "phone %s shows a call (state %d) that nobody makes", p->ext, (int)v.call[0].state);
+		p->suspect = ghost;
+	}
 }
 
 static void tick(struct office *o)
 {
 	sabotage_tick(&o->w);
 	check_periodic(&o->w, true);
+	check_open_legs(&o->w);
+	check_ghosts(o);
 	if (o->live == 0 && o->w.now - o->last_end_us > s_us(80))
 		check_quiet(&o->w, "in a quiet hour");
 	later(o, s_us(60), OE_TICK, 0);
@@ -446,6 +369,9 @@ static void on_call(struct office *o, struct office_call *c, handle h, enum offi
 	case OE_CLEAR_CALLER:
 		hang_up(o, c, &c->caller);
 		break;
+	case OE_CLEAR_CALLEE:
+		hang_up(o, c, &c->callee);
+		break;
 	case OE_HOLD_CALLER:
 		hold(&c->caller, "hold", VPC_HELD);
 		break;
@@ -471,7 +397,6 @@ static void on_call(struct office *o, struct office_call *c, handle h, enum offi
 	case OE_WATCHDOG:
 		watchdog(o, c);
 		break;
-	case OE_REJECT_BUSY:
 	case OE_DIAL:
 	case OE_TICK:
 	case OE_POWER:
@@ -520,7 +445,7 @@ static void run_day(struct office *o, struct sim_result *r)
 {
 	struct world *w = &o->w;
 	for (uint32_t i = 0; i < w->n_phones; i++)
-		next_dial(o, i);
+		office_next_dial(o, i);
 	world_at(w, 60 * US_PER_S, EV_HOST, 0, OE_TICK, NULL);
 	world_run(w, o->t_last);
 	/* The last calls end; then everything they left behind must time out. */

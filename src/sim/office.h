@@ -1,4 +1,4 @@
-/* sim/office: people with phones over a working day. Shared by office.c (who calls when, what they do) and
+/* sim/office: people with phones over a working day. Shared by office.c (what happens at the phones), script.c (what they mean to do) and
  * outcome.c (how a call ended, and whether everybody tells the same story). */
 #ifndef SIM_OFFICE_H
 #define SIM_OFFICE_H
@@ -19,7 +19,7 @@ struct side {
 	bool heard;          /* the right voice arrived */
 	int64_t rung_us, talk_us, over_us; /* when */
 	uint64_t rtp_rx;     /* as its phone counted */
-	int64_t closing_us;  /* when its user pressed the key that ends it */
+	uint8_t presses;     /* of a key that hit another call */
 };
 
 struct office_call {
@@ -37,7 +37,7 @@ struct office_call {
 
 enum office_ev { /* b of EV_HOST; a: the call's handle or a phone */
 	OE_DIAL, OE_ACT, OE_GIVE_UP, OE_HANG_CALLER, OE_HANG_CALLEE, OE_HOLD_CALLER, OE_HOLD_CALLEE, OE_RESUME_CALLER,
-	OE_RESUME_CALLEE, OE_CLEAR_CALLER, OE_DTMF, OE_FINAL, OE_WATCHDOG, OE_TICK, OE_POWER, OE_REJECT_BUSY, OE_TALK_CHECK
+	OE_RESUME_CALLEE, OE_CLEAR_CALLER, OE_CLEAR_CALLEE, OE_DTMF, OE_FINAL, OE_WATCHDOG, OE_TICK, OE_POWER, OE_TALK_CHECK
 };
 
 struct person {
@@ -56,6 +56,16 @@ struct office {
 	const char *error;
 };
 
+static inline int64_t s_us(double s)
+{
+	return (int64_t)(s * US_PER_S);
+}
+/* script.c */
+double office_between(struct office *o, double a, double b);
+void office_next_dial(struct office *o, uint32_t i); /* queues OE_DIAL */
+void office_script(struct office *o, struct office_call *c, uint32_t caller);
+
+/* outcome.c */
 void outcome_final(struct office *o, struct office_call *c);
 /* Both talk: the switch must have two open rows of one call. */
 void outcome_talking(struct office *o, struct office_call *c);

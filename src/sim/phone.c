@@ -117,7 +117,7 @@ static void on_out(struct vphone_sink *s, const struct vphone_out *o)
 		break;
 	case VP_OUT_LOG:
 		if (w->o.verbose)
-			world_say(w, SAY_TRACE, "phone %s: " SPAN_FMT, p->ext, SPAN_ARG(o->event));
+			world_say(w, SAY_TRACE, "phone %s: " SPAN_FMT, p->ext, SPAN_ARG(o->detail));
 		break;
 	}
 }

@@ -90,7 +90,7 @@ struct sim_phone {
 	int32_t heard_from;  /* whose voice came last, ORIGIN_NONE: the switch's own */
 	int64_t heard_at;
 	uint64_t heard, foreign;
-	int64_t busy_since;  /* first tick at which a call without a person was seen; 0 none */
+	bool suspect;        /* a minute ago it had a call that nobody makes */
 };
 
 struct http_job {
@@ -114,11 +114,11 @@ struct cdr_seen {
 	int64_t start_wall_ms, opened_us, closed_us, talk_ms;
 	uint16_t leg_no, cause, status, emits, closes;
 	uint8_t direction, ended_by;
-	bool answered, refused /* last persist failed */;
+	bool answered, suspect /* open, and its phone knew nothing of it a minute ago */;
 };
 struct cdr_table {
 	struct cdr_seen *row;
-	uint32_t n, cap, n_index, open;
+	uint32_t n, cap, n_index, open, first_open; /* all rows below first_open are closed */
 	uint32_t *by_id, *by_cid; /* power of two */
 };
 
@@ -254,6 +254,8 @@ void check_sip(struct world *w, const struct sip_flow *to, struct span bytes);
 void check_note_register(struct world *w);
 void check_media(struct world *w, const struct media_cmd *c);
 void check_periodic(struct world *w, bool full);
+/* Legs that the switch believes in and their phones do not. Once a minute. */
+void check_open_legs(struct world *w);
 /* Nothing may live but registrations. */
 void check_quiet(struct world *w, const char *when);
 void check_end(struct world *w);

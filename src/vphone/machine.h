@@ -174,6 +174,8 @@ struct vp_media {
 	uint8_t heard[VP_HEARD]; /* linear ring of G.711 codes */
 	uint16_t heard_at, heard_n;
 	bool heard_alaw;
+	uint64_t tone_packets;   /* count at which tone_found was worked out */
+	int tone_found;
 	int64_t heard_us;        /* when the last packet came */
 	uint32_t te_last_ts;
 	bool te_seen;
@@ -190,7 +192,7 @@ struct vp_call {
 	uint32_t serial;
 	uint8_t line;
 	enum vphone_call_state state;
-	bool outgoing, answered, cancelled, user_dialled;
+	bool outgoing, answered, cancelled, bye_after_ack;
 	bool hold_local, hold_remote;   /* what is agreed (hold_local: what we asked for) */
 	bool want_ack_answer;           /* our 2xx carried an offer: the answer is due in the ACK */
 	bool offerless;                 /* server INVITE came without SDP */
@@ -246,7 +248,7 @@ struct vphone {
 	uint8_t n_lines, line; /* line: selected */
 
 	struct vp_call *calls[VP_CALLS];
-	int focus;
+	uint32_t focus; /* serial of the call that keys act on; 0 none */
 	uint32_t next_serial, next_port;
 	uint16_t tone_hz; /* 0: by extension */
 	uint16_t last_status;
@@ -277,6 +279,9 @@ bool vp_rule(struct vphone *v, const char *rule, bool ok, const char *fmt, ...) 
 void vp_check_request(struct vphone *v, const struct sip_msg *m);
 void vp_check_response(struct vphone *v, const struct sip_msg *m);
 void vp_check_answer(struct vphone *v, const struct vp_call *c, const struct sdp *answer);
+
+/* sdp_parse, with its rule. */
+bool vp_parse_sdp(struct vphone *v, struct span body, struct sdp *out) NODISCARD;
 
 /* ---- wire.c: what our messages look like (section 8) -------------------------------------------------------------------- */
 enum { VP_MSG_MAX = 4096 };
@@ -318,7 +323,7 @@ void vp_media_timer(struct vphone *v, struct vp_media *m);
 void vp_media_rtp(struct vphone *v, const struct vphone_in *in);
 void vp_media_dtmf(struct vphone *v, struct vp_call *c, struct span digits);
 void vp_media_tone(struct vphone *v, struct vp_media *m);
-int vp_media_heard_hz(const struct vphone *v, const struct vp_media *m);
+int vp_media_heard_hz(const struct vphone *v, struct vp_media *m);
 
 /* ---- ua.c, invite.c, incoming.c, call.c ---------------------------------------------------------------------------------------- */
 enum vp_owner { VP_OWN_NONE, VP_OWN_REG, VP_OWN_INVITE, VP_OWN_BYE, VP_OWN_PRACK, VP_OWN_SERVER };
@@ -333,7 +338,7 @@ struct vp_call *vp_call_new(struct vphone *v, uint8_t line);
 void vp_call_free(struct vphone *v, struct vp_call *c);
 struct vp_call *vp_call_by_serial(const struct vphone *v, uint32_t serial);
 struct vp_call *vp_call_by_request(const struct vphone *v, const struct sip_msg *req);
-int vp_call_index(const struct vphone *v, const struct vp_call *c);
+void vp_call_settle(struct vphone *v, struct vp_call *c); /* state and media from what is agreed */
 int vp_call_count(const struct vphone *v, int line /* -1: all */);
 void vp_call_state(struct vphone *v, struct vp_call *c, enum vphone_call_state s);
 void vp_call_failed(struct vphone *v, struct vp_call *c, uint16_t status, struct span reason);

@@ -38,6 +38,13 @@ bool vp_rule(struct vphone *v, const char *rule, bool ok, const char *fmt, ...)
 	return false;
 }
 
+bool vp_parse_sdp(struct vphone *v, struct span body, struct sdp *out)
+{
+	struct sdp_error err = {"", 0};
+	int rc = sdp_parse(body, out, &err);
+	return vp_rule(v, "RFC4566-5", rc == 0, "malformed SDP at byte %zu: %s", err.offset, err.reason ? err.reason : "");
+}
+
 static bool makes_dialog(const struct sip_msg *m)
 {
 	return m->method == SIP_INVITE || m->method == SIP_UPDATE;

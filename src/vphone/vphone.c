@@ -82,7 +82,7 @@ struct vphone *vphone_new(const struct vphone_opts *o, int64_t now_us, const cha
 	v->rtp_interval_ms = o->rtp_interval_ms ? o->rtp_interval_ms : 20;
 	v->rtp_silent = o->rtp_silent;
 	v->boot_us = (o->boot_ms ? o->boot_ms : 2000) * 1000;
-	v->focus = -1;
+	v->focus = 0;
 	v->now_us = now_us;
 	v->digit_timer.kind = VP_T_DIGIT;
 	vp_flash_load(&v->flash, o->flash);
@@ -104,9 +104,8 @@ struct vphone *vphone_new(const struct vphone_opts *o, int64_t now_us, const cha
 
 void vp_power_off(struct vphone *v)
 {
-	for (int i = 0; i < VP_CALLS; i++)
-		if (v->calls[i])
-			vp_call_free(v, v->calls[i]);
+	while (v->calls[0])
+		vp_call_free(v, v->calls[0]);
 	for (unsigned i = 0; i < v->n_lines; i++)
 		for (unsigned k = 0; k < VP_MAX_SERVERS; k++)
 			wheel_cancel(&v->wheel, &v->lines[i].reg[k].timer);
@@ -118,7 +117,7 @@ void vp_power_off(struct vphone *v)
 	wheel_cancel(&v->wheel, &v->digit_timer);
 	v->booted = v->offhook = false;
 	v->digits[0] = 0;
-	v->focus = -1;
+	v->focus = 0;
 }
 
 void vp_reboot(struct vphone *v, int64_t delay_us)
