@@ -39,7 +39,7 @@ static bool alg_parse(struct span s, enum digest_alg *out)
 }
 
 struct want {
-	const char *name;
+	struct span name;
 	struct span *to;
 };
 
@@ -57,12 +57,14 @@ static enum digest_parse collect(struct span value, const struct want *want, siz
 		if (rc < 0 || i == AUTH_MAX_PARAMS)
 			return DIGEST_MALFORMED;
 		for (size_t k = 0; k < n_want; k++) {
-			if (!span_ieqz(name, want[k].name))
+			/* length and first letter tell nearly all of them apart */
+			if (name.n != want[k].name.n || ((name.p[0] ^ want[k].name.p[0]) & 0xdf) || !span_ieq(name, want[k].name))
 				continue;
 			if (seen & 1u << k)
 				return DIGEST_MALFORMED;
 			seen |= 1u << k;
 			*want[k].to = v;
+			break;
 		}
 	}
 }
@@ -72,9 +74,9 @@ enum digest_parse digest_parse_creds(struct span header_value, struct digest_cre
 	struct digest_creds c = {.alg = DIGEST_MD5};
 	struct span alg = SPAN_NONE;
 	const struct want want[] = {
-		{"username", &c.username}, {"realm", &c.realm}, {"nonce", &c.nonce}, {"uri", &c.uri},
-		{"response", &c.response}, {"cnonce", &c.cnonce}, {"opaque", &c.opaque}, {"qop", &c.qop},
-		{"nc", &c.nc}, {"algorithm", &alg},
+		{SPAN_LIT("username"), &c.username}, {SPAN_LIT("realm"), &c.realm}, {SPAN_LIT("nonce"), &c.nonce}, {SPAN_LIT("uri"), &c.uri},
+		{SPAN_LIT("response"), &c.response}, {SPAN_LIT("cnonce"), &c.cnonce}, {SPAN_LIT("opaque"), &c.opaque}, {SPAN_LIT("qop"), &c.qop},
+		{SPAN_LIT("nc"), &c.nc}, {SPAN_LIT("algorithm"), &alg},
 	};
 	enum digest_parse rc = collect(header_value, want, COUNT_OF(want));
 	if (rc != DIGEST_OK)
@@ -94,8 +96,8 @@ enum digest_parse digest_parse_challenge(struct span header_value, struct digest
 	struct digest_challenge c = {.alg = DIGEST_MD5};
 	struct span alg = SPAN_NONE, qop = SPAN_NONE, stale = SPAN_NONE;
 	const struct want want[] = {
-		{"realm", &c.realm}, {"nonce", &c.nonce}, {"opaque", &c.opaque},
-		{"algorithm", &alg}, {"qop", &qop}, {"stale", &stale},
+		{SPAN_LIT("realm"), &c.realm}, {SPAN_LIT("nonce"), &c.nonce}, {SPAN_LIT("opaque"), &c.opaque},
+		{SPAN_LIT("algorithm"), &alg}, {SPAN_LIT("qop"), &qop}, {SPAN_LIT("stale"), &stale},
 	};
 	enum digest_parse rc = collect(header_value, want, COUNT_OF(want));
 	if (rc != DIGEST_OK)

@@ -1,19 +1,31 @@
 #include "sip/auth/params.h"
 
-static bool is_space(char c)
+/* TOKEN: RFC 7230. BARE: what an unquoted value may hold; phones write uri=sip:host without quotes too, so all but comma,
+ * space and quote belongs to it. */
+enum { TOKEN = 1, BARE = 2, SPACE = 4 };
+static const unsigned char class_of[256] = {
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	4, 3, 0, 3, 3, 3, 3, 3, 2, 2, 3, 3, 0, 3, 3, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2,
+	2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 0, 2, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3, 2, 3, 0,
+};
+
+static bool is(unsigned set, char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+	return class_of[(unsigned char)c] & set;
 }
 
-/* RFC 7230 token, by what may not stand in it: everything else is left to the one who compares. */
-static bool is_token(char c)
+static size_t run_of(unsigned set, struct span s)
 {
-	return c > ' ' && c < 127 && !strchr("\"(),/:;<=>?@[\\]{}", c);
+	size_t n = 0;
+	while (n < s.n && is(set, s.p[n]))
+		n++;
+	return n;
 }
 
 static void skip_space(struct span *s)
 {
-	while (s->n && is_space(s->p[0])) {
+	while (s->n && is(SPACE, s->p[0])) {
 		s->p++;
 		s->n--;
 	}
@@ -30,7 +42,7 @@ static struct span take(struct span *s, size_t n)
 bool auth_scheme_digest(struct span *rest)
 {
 	struct span s = span_trim(*rest);
-	if (!span_istarts(s, SPAN_LIT("Digest")) || (s.n > 6 && !is_space(s.p[6])))
+	if (!span_istarts(s, SPAN_LIT("Digest")) || (s.n > 6 && !is(SPACE, s.p[6])))
 		return false;
 	take(&s, 6);
 	*rest = s;
@@ -39,26 +51,24 @@ bool auth_scheme_digest(struct span *rest)
 
 static int quoted(struct span *s, struct span *value)
 {
-	for (size_t i = 1; i < s->n; i++) {
-		if (s->p[i] == '\\') {
-			i++; /* whatever follows is content; at the very end the loop finds no quote */
-		} else if (s->p[i] == '"') {
-			*value = (struct span){s->p + 1, i - 1};
-			take(s, i + 1);
-			return 1;
-		}
+	const char *end = memchr(s->p + 1, '"', s->n - 1);
+	size_t i = end ? (size_t)(end - s->p) : s->n;
+	if (end && memchr(s->p + 1, '\\', i - 1)) { /* the quote found may be an escaped one */
+		for (i = 1; i < s->n && s->p[i] != '"'; i++)
+			if (s->p[i] == '\\')
+				i++; /* whatever follows is content; at the very end no quote is found */
 	}
-	return -1;
+	if (i >= s->n)
+		return -1;
+	*value = (struct span){s->p + 1, i - 1};
+	take(s, i + 1);
+	return 1;
 }
 
-/* Unquoted: phones write uri=sip:host without quotes too, so all but comma, space and quote belongs to it. */
 static int bare(struct span *s, struct span *value)
 {
-	size_t n = 0;
-	while (n < s->n && s->p[n] > ' ' && s->p[n] < 127 && s->p[n] != ',' && s->p[n] != '"' && s->p[n] != '\\')
-		n++;
-	*value = take(s, n);
-	return n ? 1 : -1;
+	*value = take(s, run_of(BARE, *s));
+	return value->n ? 1 : -1;
 }
 
 int auth_param_next(struct span *rest, struct span *name, struct span *value)
@@ -73,9 +83,7 @@ int auth_param_next(struct span *rest, struct span *name, struct span *value)
 		*rest = s;
 		return 0;
 	}
-	size_t n = 0;
-	while (n < s.n && is_token(s.p[n]))
-		n++;
+	size_t n = run_of(TOKEN, s);
 	*name = take(&s, n);
 	skip_space(&s);
 	if (!n || !s.n || s.p[0] != '=')

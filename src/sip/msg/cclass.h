@@ -1,40 +1,44 @@
-/* sip/msg/cclass: character classes of RFC 3261 25.1 as bit sets. Layer 2, pure; for the files of sip/msg only. */
+/* sip/msg/cclass: character classes of RFC 3261 25.1 as bits of one table, as every byte of every message passes here.
+ * Layer 2, pure; for the files of sip/msg only. */
 #ifndef SIP_MSG_CCLASS_H
 #define SIP_MSG_CCLASS_H
 
 #include "base/span.h"
 
-struct cclass {
-	uint64_t bits[2]; /* ASCII; bytes above are never in a set */
+/* ASCII only, bytes above are in none of these */
+enum {
+	CC_TOKEN = 1 << 0,    /* alnum -.!%*_+`'~ */
+	CC_HOST = 1 << 1,     /* alnum - . _ */
+	CC_SCHEME = 1 << 2,   /* alnum + - . */
+	CC_USER = 1 << 3,     /* user of a SIP URI; '#' though the RFC wants it escaped: phones send "*97#" as it was dialled */
+	CC_USERKEEP = 1 << 4, /* user without '%' and '#' */
+	CC_PASSWORD = 1 << 5,
+	CC_URITAIL = 1 << 6,  /* URI parameters and headers */
+	CC_PVALUE = 1 << 7,   /* printable but , ; " < > */
+	CC_OPAQUE = 1 << 8,   /* printable but " < > */
+	CC_TEL = 1 << 9,      /* RFC 3966 digits and separators */
+	CC_RESERVED = 1 << 10, /* ; / ? : @ & = + $ , */
+	/* all bytes but: */
+	CC_PNAME = 1 << 11, /* = ; and white space */
+	CC_PARAM = 1 << 12, /* ; and white space */
+	CC_PLAIN = 1 << 13, /* , " < */
+	CC_BLACK = 1 << 14  /* controls and space */
 };
+extern const uint16_t sip_cclass[256];
 
-#define CC_TOKEN    ((struct cclass){{0x03ff6ca200000000u, 0x47ffffff87fffffeu}}) /* alnum -.!%*_+`'~ */
-#define CC_HOST     ((struct cclass){{0x03ff600000000000u, 0x07fffffe87fffffeu}}) /* alnum - . _ */
-#define CC_SCHEME   ((struct cclass){{0x03ff680000000000u, 0x07fffffe07fffffeu}}) /* alnum + - . */
-/* user of a SIP URI; '#' though the RFC wants it escaped: phones send "*97#" as it was dialled */
-#define CC_USER     ((struct cclass){{0xabfffffa00000000u, 0x47fffffe87fffffeu}})
-#define CC_USERKEEP ((struct cclass){{0xabffffd200000000u, 0x47fffffe87fffffeu}}) /* user without '%' and '#' */
-#define CC_PASSWORD ((struct cclass){{0x23ff7ff200000000u, 0x47fffffe87fffffeu}})
-#define CC_URITAIL  ((struct cclass){{0xaffffff200000000u, 0x47fffffeaffffffeu}}) /* URI parameters and headers */
-#define CC_PVALUE   ((struct cclass){{0xa7ffeffa00000000u, 0x7fffffffffffffffu}}) /* printable but , ; " < > */
-#define CC_OPAQUE   ((struct cclass){{0xaffffffa00000000u, 0x7fffffffffffffffu}}) /* printable but " < > */
-#define CC_TEL      ((struct cclass){{0x03ff6f2800000000u, 0x0000007e0000007eu}}) /* RFC 3966 digits and separators */
-#define CC_RESERVED ((struct cclass){{0xac00985000000000u, 0x0000000000000001u}}) /* ; / ? : @ & = + $ , */
-
-static inline bool cc_has(struct cclass set, char c)
+static inline bool cc_has(unsigned set, char c)
 {
-	unsigned char u = (unsigned char)c;
-	return u < 128 && ((set.bits[u >> 6] >> (u & 63)) & 1);
+	return sip_cclass[(unsigned char)c] & set;
 }
 /* How many leading bytes of s are in the set. */
-static inline size_t cc_span(struct cclass set, struct span s)
+static inline size_t cc_span(unsigned set, struct span s)
 {
 	size_t i = 0;
 	while (i < s.n && cc_has(set, s.p[i]))
 		i++;
 	return i;
 }
-static inline bool cc_all(struct cclass set, struct span s)
+static inline bool cc_all(unsigned set, struct span s)
 {
 	return cc_span(set, s) == s.n;
 }
@@ -69,7 +73,14 @@ static inline bool escapes_ok(struct span s)
 /* Length of the quoted string at s (s.p[0] is '"') with both quotes, or 0 when it does not end. */
 static inline size_t quoted_len(struct span s)
 {
-	for (size_t i = 1; i < s.n; i++) {
+	const char *q = s.n > 1 ? (const char *)memchr(s.p + 1, '"', s.n - 1) : NULL;
+	if (!q)
+		return 0;
+	size_t i = (size_t)(q - s.p);
+	const char *escape = memchr(s.p + 1, '\\', i - 1);
+	if (!escape)
+		return i + 1;
+	for (i = (size_t)(escape - s.p); i < s.n; i++) {
 		if (s.p[i] == '"')
 			return i + 1;
 		if (s.p[i] == '\\')

@@ -5,23 +5,20 @@
 /* Bytes of the list element at s: to the comma that is not within quotes or <>. */
 static size_t element_len(struct span s)
 {
-	bool angle = false;
 	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-		if (c > '>' || (c > '"' && c < ',')) {
-			continue;
-		} else if (c == ',') {
-			if (!angle)
-				return i;
-		} else if (c == '"' && !angle) {
-			size_t q = quoted_len(span_sub(s, i, s.n));
+		i += cc_span(CC_PLAIN, (struct span){s.p + i, s.n - i});
+		if (i == s.n || s.p[i] == ',')
+			return i;
+		if (s.p[i] == '"') {
+			size_t q = quoted_len((struct span){s.p + i, s.n - i});
 			if (q == 0)
 				return s.n;
 			i += q - 1;
-		} else if (c == '<') {
-			angle = true;
-		} else if (c == '>') {
-			angle = false;
+		} else {
+			const char *gt = memchr(s.p + i, '>', s.n - i);
+			if (!gt)
+				return s.n;
+			i = (size_t)(gt - s.p);
 		}
 	}
 	return s.n;
@@ -76,7 +73,9 @@ static bool param_ok(struct span name, struct span value)
 {
 	if (!cc_all(CC_TOKEN, name))
 		return false;
-	for (size_t i = 0; value.n && value.p[0] != '"' && i < value.n; i++)
+	if (!value.n || value.p[0] == '"')
+		return true;
+	for (size_t i = cc_span(CC_PVALUE, value); i < value.n; i++)
 		if (!cc_has(CC_PVALUE, value.p[i]) && (unsigned char)value.p[i] < 128)
 			return false;
 	return true;

@@ -124,10 +124,7 @@ static void parse_party(struct parser *p, struct span value, struct sip_nameaddr
 static void parse_call_id(struct parser *p, struct span value)
 {
 	p->m->call_id = value;
-	for (size_t i = 0; i < value.n; i++)
-		if ((unsigned char)value.p[i] <= ' ')
-			value.n = 0;
-	if (value.n == 0)
+	if (value.n == 0 || !cc_all(CC_BLACK, value))
 		fail(p, 400, "Malformed Call-ID", value.p);
 }
 

@@ -1,7 +1,9 @@
 #include "harness/harness.h"
 
+#include "base/assert.h"
 #include "base/rng.h"
 #include "sip/msg/build.h"
+#include "sip/msg/cclass.h"
 #include "sip/msg/frame.h"
 
 #include <stdlib.h>
@@ -282,6 +284,73 @@ static void built_is_read_back(void **state)
 	}
 }
 
+/* The table of classes says what RFC 3261 25.1 and the comments of its header say, for all 256 bytes. */
+static void character_classes(void **state)
+{
+	(void)state;
+	enum { ALNUM = 1, DIGITS = 2, PRINTABLE = 4, ALL = 8 };
+	static const struct {
+		unsigned set, base;
+		const char *with, *without;
+	} rows[] = {
+		{CC_TOKEN, ALNUM, "-.!%*_+`'~", ""},
+		{CC_HOST, ALNUM, "-._", ""},
+		{CC_SCHEME, ALNUM, "+-.", "_"},
+		{CC_USER, ALNUM, "-_.!~*'()&=+$,;?/%#", ""},
+		{CC_USERKEEP, ALNUM, "-_.!~*'()&=+$,;?/", "%#"},
+		{CC_PASSWORD, ALNUM, "-_.!~*'()&=+$,%", ""},
+		{CC_URITAIL, ALNUM, "-_.!~*'()%[]/:&+$;=?,", ""},
+		{CC_PVALUE, PRINTABLE, "", ",;\"<>"},
+		{CC_OPAQUE, PRINTABLE, "", "\"<>"},
+		{CC_TEL, DIGITS, "+-.()*#%ABCDEFabcdef", ""},
+		{CC_RESERVED, 0, ";/?:@&=+$,", ""},
+		{CC_PNAME, ALL, "", "=; \t\r\n"},
+		{CC_PARAM, ALL, "", "; \t\r\n"},
+		{CC_PLAIN, ALL, "", ",\"<"},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		for (int c = 0; c < 256; c++) {
+			bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'), digit = c >= '0' && c <= '9';
+			bool want = (rows[i].base & ALNUM && (alpha || digit)) || (rows[i].base & DIGITS && digit) ||
+				    (rows[i].base & PRINTABLE && c > ' ' && c < 127) || rows[i].base & ALL;
+			want = (want || (c && strchr(rows[i].with, c))) && !(c && strchr(rows[i].without, c));
+			if (cc_has(rows[i].set, (char)c) != want)
+				fail_msg("class %zu, byte %d: wanted %d", i, c, want);
+		}
+	}
+	for (int c = 0; c < 256; c++)
+		assert_int_equal(cc_has(CC_BLACK, (char)c), c > ' ');
+}
+
+/* Commas within quotes and <> part no elements, escapes within quotes end no quote; an end that is missing takes the rest. */
+static void list_elements(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *list, *items[3];
+	} rows[] = {
+		{"a, b ,c", {"a", "b", "c"}},
+		{"\"x,\\\",y\" <sip:a,b@c>, d", {"\"x,\\\",y\" <sip:a,b@c>", "d"}},
+		{"<a\",b>,c", {"<a\",b>", "c"}},
+		{"<a<,>,b", {"<a<,>", "b"}},
+		{"\"a\\\\\",b", {"\"a\\\\\"", "b"}},
+		{"\"a,b", {"\"a,b"}},
+		{"\"a\\\",b", {"\"a\\\",b"}},
+		{"<a,b", {"<a,b"}},
+		{",,a,\"\",", {"a", "\"\""}},
+		{"a>,b", {"a>", "b"}},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct span rest = span_z(rows[i].list), item;
+		for (int k = 0; k < 3 && rows[i].items[k]; k++) {
+			assert_true(sip_list_next(&rest, &item));
+			if (!span_eqz(item, rows[i].items[k]))
+				fail_msg("row %zu item %d: %.*s", i, k, (int)item.n, item.p);
+		}
+		assert_false(sip_list_next(&rest, &item));
+	}
+}
+
 static const struct test_case cases[] = {
 	CASE(request_fields, ""),
 	CASE(refusals, "R19"),
@@ -293,5 +362,7 @@ static const struct test_case cases[] = {
 	CASE(stream_is_cut, ""),
 	CASE(stream_is_refused, "R19"),
 	CASE(built_is_read_back, ""),
+	CASE(character_classes, ""),
+	CASE(list_elements, ""),
 };
 TEST_MAIN("msg", cases)

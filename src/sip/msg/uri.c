@@ -120,9 +120,7 @@ int sip_param_next(struct span *rest, struct span *name, struct span *value)
 		span_drop(&s, 1);
 		skip_lws(&s);
 	}
-	size_t n = 0;
-	while (n < s.n && s.p[n] != '=' && s.p[n] != ';' && !cc_lws(s.p[n]))
-		n++;
+	size_t n = cc_span(CC_PNAME, s);
 	if (n == 0)
 		return -1;
 	*name = span_sub(s, 0, n);
@@ -132,12 +130,7 @@ int sip_param_next(struct span *rest, struct span *name, struct span *value)
 	if (s.n && s.p[0] == '=') {
 		span_drop(&s, 1);
 		skip_lws(&s);
-		if (s.n && s.p[0] == '"') {
-			n = quoted_len(s);
-		} else {
-			for (n = 0; n < s.n && s.p[n] != ';' && !cc_lws(s.p[n]); n++)
-				;
-		}
+		n = s.n && s.p[0] == '"' ? quoted_len(s) : cc_span(CC_PARAM, s);
 		if (n == 0)
 			return -1;
 		*value = span_sub(s, 0, n);
