@@ -46,6 +46,12 @@ void vp_media_close(struct vphone *v, struct vp_call *c)
 	if (!m)
 		return;
 	wheel_cancel(&v->wheel, &m->timer);
+	v->ended.rx = m->rx.packets;
+	v->ended.tx = m->tx;
+	v->ended.lost = rtp_rx_lost(&m->rx);
+	v->ended.foreign = m->foreign;
+	v->ended.jitter_us = rtp_rx_jitter_us(&m->rx);
+	v->ended.tone_hz = v->sink ? vp_media_heard_hz(v, m) : 0;
 	vp_out(v, &(struct vphone_out){.kind = VP_OUT_RTP_CLOSE, .rtp_port = m->port});
 	free(m->pcm);
 	free(m);
