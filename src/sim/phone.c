@@ -93,6 +93,7 @@ static void on_out(struct vphone_sink *s, const struct vphone_out *o)
 		p->changed = true;
 		if (w->o.verbose)
 			world_say(w, SAY_TRACE, "phone %s >> " SPAN_FMT, p->ext, SPAN_ARG(o->bytes));
+		check_note_request(w, p, o->bytes);
 		net_from_phone(w, p, &o->flow, o->bytes);
 		break;
 	case VP_OUT_HTTP:
