@@ -197,7 +197,6 @@ int phone_power(struct world *w, struct sim_phone *p, uint16_t sip_port, uint16_
 	p->v = vphone_new(&o, w->now, error);
 	if (!p->v)
 		return -1;
-	p->powered = true;
 	world_at(w, w->now, EV_START, p->i, 0, NULL);
 	return 0;
 }

@@ -95,7 +95,7 @@ struct sim_phone {
 	uint32_t link;       /* index + 1 of its live TCP link */
 	int64_t timer_at;    /* queued wake-up */
 	int64_t changed_at;  /* last step that said something to the world */
-	bool changed, registered_once, powered;
+	bool changed, registered_once, tcp;
 	int32_t heard_from;  /* whose voice came last, ORIGIN_NONE: the switch's own */
 	int64_t heard_at;
 	uint64_t heard, foreign;
