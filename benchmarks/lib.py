@@ -117,9 +117,9 @@ class Daemon:
         return f"127.0.0.1:{self.base}"
 
 
-def sip_load(mode, target, users, ops, window, pid):
+def sip_load(mode, target, users, ops, window, pid, rate=0):
     """Runs the load; CPU of pid between GO and the end. -> (cpu seconds, result, anonymous bytes grown)"""
-    p = subprocess.Popen([str(BUILD / "sip_load"), mode, "--target", target, "--users", users, "--ops", str(ops), "--window", str(window)],
+    p = subprocess.Popen([str(BUILD / "sip_load"), mode, "--target", target, "--users", users, "--ops", str(ops), "--window", str(window), "--rate", str(rate)],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for line in p.stdout:
         if line.startswith("GO"):
@@ -129,7 +129,7 @@ def sip_load(mode, target, users, ops, window, pid):
     p.stdin.write("\n")
     p.stdin.flush()
     result = json.loads(p.stdout.readline())
-    time.sleep(0.3)  # group commit of the last call records
+    time.sleep(1)  # group commit of the last call records
     cpu = cpu_seconds(pid) - cpu
     p.wait(10)
     return cpu, result, rss_bytes(pid) - mem

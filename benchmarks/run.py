@@ -27,7 +27,7 @@ def registration():
 def call():
     with Daemon(21000) as d:
         users = d.users(400)
-        cpu, r, grown = sip_load("call", d.sip, users, 20000, 128, d.proc.pid)
+        cpu, r, grown = sip_load("call", d.sip, users, 12000, 128, d.proc.pid, 1000)
         stored = int(subprocess.run(["sqlite3", os.path.join(d.site, "strowger.db"), "select count(*) from cdr where closed=1"],
                                     capture_output=True, text=True).stdout or -1)
         line(bench="call", cpu_us_per_op=round(cpu / r["ops"] * 1e6, 2), ops=r["ops"], failed=r["failed"], retransmits=r["retransmits"],

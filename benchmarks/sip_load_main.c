@@ -1,4 +1,4 @@
-/* sip_load: bounded SIP load over UDP for ./bench. sip_load register|call --target H:P --users FILE --ops N [--window W]
+/* sip_load: bounded SIP load over UDP for ./bench. sip_load register|call --target H:P --users FILE --ops N [--window W] [--rate R]
  * [--realm R]. One JSON line: {"ops","failed","retransmits","wall_s"}. Ends by itself: no operation waits over 8 s. */
 #include "base/text.h"
 #include "sip/auth/auth.h"
@@ -41,7 +41,8 @@ static struct op ops[MAX_OPS];
 static int n_users, fd, window = 64;
 static struct sockaddr_in target;
 static char self[64], host[96];
-static long want, started, done, failed, retransmits;
+static long want, started, done, failed, retransmits, rate; /* rate: operations begun a second; 0: as fast as answers come */
+static int64_t began_us;
 static bool calls;
 
 static int64_t now_us(void)
@@ -77,8 +78,8 @@ static void request(struct op *o, const char *method, const char *uri, const cha
 	int i = (int)(o - ops);
 	text_fmt(&t, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%d.%llx.%s%u;rport\r\nMax-Forwards: 70\r\n", method, uri, self, i,
 		 (unsigned long long)o->id, method, cseq);
-	text_fmt(&t, "From: <sip:%s@%s>;tag=f%llx\r\nTo: %s\r\nCall-ID: %d.%llx@load\r\nCSeq: %u %s\r\nContact: <sip:%s@%s>\r\n", u->name, host,
-		 (unsigned long long)o->id, to, i, (unsigned long long)o->id, cseq, method, u->name, self);
+	text_fmt(&t, "From: <sip:%s@%s>;tag=f%llx\r\nTo: %s\r\nCall-ID: %d.%llx.%d@load\r\nCSeq: %u %s\r\nContact: <sip:%s@%s>\r\n", u->name, host,
+		 (unsigned long long)o->id, to, i, (unsigned long long)o->id, (int)getpid(), cseq, method, u->name, self);
 	if (!strcmp(method, "REGISTER"))
 		text_lit(&t, "Expires: 3600\r\n");
 	text_put(&t, authorization);
@@ -125,8 +126,17 @@ static void end(struct op *o, bool ok)
 	o->st = IDLE;
 	done++;
 	failed += !ok;
-	if (started < want)
+	if (started < want && !rate)
 		begin((int)(o - ops));
+}
+
+/* Paced: begins what is due in free places. */
+static void begin_due(void)
+{
+	long due = (long)((now_us() - began_us) * rate / 1000000) + 1;
+	for (int i = 0; i < window && started < want && started < due; i++)
+		if (ops[i].st == IDLE)
+			begin(i);
 }
 
 static void authorize(struct op *o, const struct sip_msg *m)
@@ -260,10 +270,13 @@ static void run(void)
 {
 	int64_t t = now_us();
 	started = done = 0;
-	for (int i = 0; i < window && started < want; i++)
+	began_us = t;
+	for (int i = 0; i < window && started < want && !rate; i++)
 		begin(i);
 	for (int64_t last = t; done < want;) {
-		poll(&(struct pollfd){fd, POLLIN, 0}, 1, 50);
+		if (rate)
+			begin_due();
+		poll(&(struct pollfd){fd, POLLIN, 0}, 1, rate ? 1 : 50);
 		receive();
 		if (now_us() - last > 100000) {
 			repeat_late();
@@ -278,6 +291,7 @@ int main(int argc, char **argv)
 	const char *file = NULL, *to = NULL;
 	char ip[64];
 	int port = 5060, buf = 8 << 20;
+	long paced = 0;
 	for (int i = 2; i + 1 < argc; i += 2) {
 		if (!strcmp(argv[i], "--target"))
 			to = argv[i + 1];
@@ -287,9 +301,11 @@ int main(int argc, char **argv)
 			want = atol(argv[i + 1]);
 		else if (!strcmp(argv[i], "--window"))
 			window = atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--rate"))
+			paced = atol(argv[i + 1]);
 	}
 	if (argc < 2 || !to || !file || want < 1 || window < 1 || window > MAX_OPS || sscanf(to, "%63[^:]:%d", ip, &port) < 1 || read_users(file) < 2) {
-		fprintf(stderr, "usage: sip_load register|call --target IP:PORT --users FILE --ops N [--window 1..%d]\n", MAX_OPS);
+		fprintf(stderr, "usage: sip_load register|call --target IP:PORT --users FILE --ops N [--window 1..%d] [--rate N]\n", MAX_OPS);
 		return 2;
 	}
 	calls = !strcmp(argv[1], "call");
@@ -323,6 +339,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	getchar(); /* the bench reads the daemon's CPU time, then lets us go */
 	retransmits = failed = 0;
+	rate = paced;
 	run();
 	return failed ? 1 : 0;
 }

@@ -62,6 +62,8 @@ def corpus(program):
     files = sorted(str(p) for p in (ROOT / "tests/fuzz" / program).glob("*") if p.is_file())
     if not files:
         return [result(f"corpus.{program}", False, detail=f"no corpus in tests/fuzz/{program}", kind="corpus")]
+    if not (SAN / program).exists():
+        return [result(f"corpus.{program}", False, detail="was not built", kind="corpus")]
     rc, out, err, _ = run([SAN / program] + files, 300)
     return [result(f"corpus.{program}", rc == 0, detail=(out + err)[-3000:], kind="corpus")]
 

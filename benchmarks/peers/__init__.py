@@ -41,7 +41,7 @@ def kamailio(users):
                 raise RuntimeError("kamailio: " + pathlib.Path(d, "log").read_text()[-600:])
             pids = [p.pid] + children(p.pid)
             before = sum(cpu_seconds(x) for x in pids)
-            _, r, _ = sip_load("register", "127.0.0.1:21900", users, 20000, 64, p.pid)
+            _, r, _ = sip_load("register", "127.0.0.1:19800", users, 20000, 64, p.pid)
             if r["failed"]:
                 raise RuntimeError(f"kamailio: {r['failed']} of {r['ops']} registrations failed")
             return (sum(cpu_seconds(x) for x in pids) - before) / r["ops"] * 1e6

@@ -362,10 +362,14 @@ void strowgerd_drain(struct strowgerd *d)
 	d->control = NULL;
 	unlink(d->dir.control_path);
 	int64_t until = mono_us() + 3000000;
-	while (mono_us() < until && hang_up_some(d))
+	bool any = false;
+	while (mono_us() < until && hang_up_some(d)) {
+		any = true;
 		thread_sleep_us(50000);
-	/* BYEs are out; what they close is stored before we go. */
-	while (mono_us() < until && (cell_host_counts(d->host).calls || cell_host_counts(d->host).cdr_unconfirmed))
+	}
+	if (any) /* a phone that is there answers its BYE now; one that is not would keep us for half a minute */
+		thread_sleep_us(100000);
+	while (mono_us() < until && cell_host_counts(d->host).cdr_unconfirmed)
 		thread_sleep_us(20000);
 }
 
@@ -384,9 +388,7 @@ void strowgerd_free(struct strowgerd *d)
 	sip_tcp_free(d->tcp); /* what the cell said last still goes out */
 	uint32_t open = d->host ? cell_host_counts(d->host).cdr_open : 0;
 	if (d->store) {
-		for (int i = 0; open && i < 100 && store_stats_of(d->store).queued; i++)
-			thread_sleep_us(20000);
-		if (open)
+		if (open) /* what was open and confirmed: the queue holds nothing of it any more */
 			log_event(d->log, LOG_WARN, "cdr.closed_as_interrupted", LOG_I("rows", store_close_open_cdrs(d->store, wall_us() / 1000)));
 		store_close(d->store); /* before the host: its writer still tells of rows */
 	}

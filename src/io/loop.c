@@ -61,8 +61,16 @@ static int wait_batch(struct loop *l, int64_t deadline_us)
 	return n < 0 && errno == EINTR ? 0 : n;
 }
 
+static void gather(const struct loop *l)
+{
+	int64_t left = l->gather_us ? l->now_us + l->gather_us - mono_us() : 0;
+	if (left > 0)
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = left * 1000}, NULL);
+}
+
 int loop_turn(struct loop *l, int64_t deadline_us)
 {
+	gather(l);
 	int n = wait_batch(l, deadline_us);
 	if (n < 0)
 		return -1;

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i + 4 <= h.payload.n; i += 4) {
 		const uint8_t *p = (const uint8_t *)h.payload.p + i;
 		g.seq = (uint16_t)(p[0] << 8 | p[1]);
-		g.ts = (uint32_t)(p[2] << 24 | p[3] << 8);
+		g.ts = (uint32_t)p[2] << 24 | (uint32_t)p[3] << 8;
 		(void)rtp_rx_packet(&rx, &g, 8000, (int64_t)i * 5000);
 		INVARIANT(rx.unique <= rx.max_ext - rx.base_ext + 1);
 	}

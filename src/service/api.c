@@ -93,7 +93,13 @@ static void cdr(struct service *s, const struct http_request *rq, struct http_re
 	size_t n = 0;
 	struct api_out o = {0};
 	uint64_t limit = api_query_u64(rq->query, "limit");
-	if (s->ports.cdr_read(s->ports.ctx, limit && limit < 10000 ? (uint32_t)limit : 100, SPAN_NONE, &json, &n) != 0) {
+	struct span query = rq->query, extension = SPAN_NONE;
+	while (query.p) {
+		struct span pair = span_cut(&query, '&'), key = span_cut(&pair, '=');
+		if (span_eqz(key, "extension") && pair.p)
+			extension = pair;
+	}
+	if (s->ports.cdr_read(s->ports.ctx, limit && limit < 10000 ? (uint32_t)limit : 100, extension, &json, &n) != 0) {
 		free(json);
 		api_error(rs, 503, "the call records cannot be read", "store", "see the log for the reason");
 		return;

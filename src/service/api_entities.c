@@ -44,6 +44,10 @@ static int apply(const struct entity_desc *d, void *row, json_t *o, const char *
 		struct span text = json_is_string(v) ? span_mem(json_string_value(v), json_string_length(v))
 				   : json_is_true(v) ? SPAN_LIT("true")
 				   : json_is_false(v) ? SPAN_LIT("false") : SPAN_NONE;
+		if (!json_is_string(v) && !json_is_boolean(v) && !json_is_integer(v)) {
+			api_error(rs, 422, "is neither text nor whole number nor true or false", key, "send a plain value");
+			return -1;
+		}
 		if (json_is_integer(v)) {
 			struct text t = TEXT_ARRAY(number);
 			text_i64(&t, json_integer_value(v));
@@ -61,15 +65,18 @@ static uint64_t base_revision(const struct http_request *rq, uint64_t current)
 {
 	struct span v = span_trim(rq->if_match);
 	uint64_t n;
+	if (v.n == 0 || span_eqz(v, "*"))
+		return current;
 	if (v.n >= 2 && v.p[0] == '"')
 		v = span_sub(v, 1, v.n - 1);
-	return v.n && span_u64(v, UINT64_MAX, &n) == 0 ? n : current;
+	/* a tag that is none of ours fits no revision: the change is refused, not done unconditionally */
+	return span_u64(v, UINT64_MAX - 2, &n) == 0 && n > 0 ? n : UINT64_MAX - 1;
 }
 
-static bool commit(struct service *s, struct site_change *c, struct http_response *rs)
+static bool commit(struct service *s, const struct http_request *rq, struct site_change *c, struct http_response *rs)
 {
 	struct text t = TEXT_ARRAY(c->actor);
-	text_lit(&t, "control");
+	text_z(&t, rq->control ? "control" : "token");
 	(void)text_end(&t);
 	switch (s->ports.change(s->ports.ctx, c)) {
 	case CHANGE_OK: return true;
@@ -187,7 +194,7 @@ static void write_extension(struct service *s, const struct site *site, const st
 		api_error(rs, 422, err.what, err.field, err.mend);
 	} else if (!(pin = json_object_get(o, "pin")) || set_pin(s, site_settings_of(site), &c.extension.row, pin, rs) == 0) {
 		c.if_revision = old ? base_revision(rq, old->row.revision) : 0;
-		if (commit(s, &c, rs))
+		if (commit(s, rq, &c, rs))
 			send_extension(rs, old ? 200 : 201, &c.extension);
 	}
 	json_decref(o);
@@ -207,7 +214,7 @@ void api_extensions(struct service *s, const struct http_request *rq, struct spa
 		write_extension(s, site, rq, e, rs);
 	} else if (rq->method == HTTP_DELETE && e) {
 		struct site_change c = {.kind = CHANGE_EXTENSION_GONE, .if_revision = base_revision(rq, e->row.revision), .extension = *e};
-		if (commit(s, &c, rs))
+		if (commit(s, rq, &c, rs))
 			rs->status = 204;
 	} else {
 		not_allowed(rs);
@@ -254,6 +261,12 @@ static void add_device(struct service *s, const struct site *site, const struct 
 		api_error(rs, 422, err.what, err.field, err.mend);
 		goto out;
 	}
+	bool polycom = c.device.row.kind == DEVICE_KIND_POLYCOM;
+	if (polycom != (c.device.row.mac[0] != 0)) {
+		api_error(rs, 422, polycom ? "a Polycom phone has an Ethernet address" : "a generic device has no Ethernet address here", "mac",
+			  polycom ? "give its 12 hexadecimal digits, or let the phone come by itself with extension and PIN" : "leave it out");
+		goto out;
+	}
 	if (!site_extension_find(site, span_z(c.device.row.extension))) {
 		api_error(rs, 404, "there is no such extension", "extension", "add it first: strowger extension add NUMBER --pin PIN");
 		goto out;
@@ -273,7 +286,7 @@ static void add_device(struct service *s, const struct site *site, const struct 
 			goto out;
 		}
 	}
-	if (commit(s, &c, rs))
+	if (commit(s, rq, &c, rs))
 		send_device(rs, 201, &c.device.row, site_settings_of(site), secret[0] ? secret : NULL);
 out:
 	json_decref(o);
@@ -313,7 +326,7 @@ void api_devices(struct service *s, const struct http_request *rq, struct span i
 		add_device(s, site, rq, rs);
 	} else if (rq->method == HTTP_DELETE && d) {
 		struct site_change c = {.kind = CHANGE_DEVICE_GONE, .if_revision = base_revision(rq, d->row.revision), .device = *d};
-		if (commit(s, &c, rs))
+		if (commit(s, rq, &c, rs))
 			rs->status = 204;
 	} else {
 		not_allowed(rs);
@@ -342,7 +355,7 @@ void api_settings(struct service *s, const struct http_request *rq, struct http_
 				  "choose it before the first extension");
 			goto out;
 		}
-		if (!commit(s, &c, rs))
+		if (!commit(s, rq, &c, rs))
 			goto out;
 	} else if (rq->method != HTTP_GET) {
 		not_allowed(rs);

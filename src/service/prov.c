@@ -7,6 +7,8 @@
 
 enum { FILE_MAX = 16384 };
 
+#define FACTORY "PlcmSpIp" /* user and password of a phone as it comes out of the box */
+
 enum who { WHO_NOBODY, WHO_FACTORY, WHO_EXTENSION, WHO_SWITCHED_OFF };
 
 static void challenge(struct service *s, const struct site_settings *st, const struct http_request *rq, bool stale, struct http_response *rs)
@@ -27,8 +29,8 @@ static enum who check(struct service *s, const struct site *site, const struct h
 	const struct site_settings *st = site_settings_of(site);
 	const struct site_extension *e = site_extension_find(site, c->username);
 	struct digest_ha1 ha1, factory;
-	bool is_factory = span_eqz(c->username, "PlcmSpIp");
-	digest_ha1_make(&factory, SPAN_LIT("PlcmSpIp"), span_z(st->realm), SPAN_LIT("PlcmSpIp"));
+	bool is_factory = span_eqz(c->username, FACTORY);
+	digest_ha1_make(&factory, SPAN_LIT(FACTORY), span_z(st->realm), SPAN_LIT(FACTORY));
 	digest_ha1_make(&ha1, c->username, span_z(st->realm), span_mem(s->nonces.k, sizeof s->nonces.k)); /* nobody's */
 	if (is_factory)
 		ha1 = factory;
@@ -66,14 +68,16 @@ static enum who authenticate(struct service *s, const struct site *site, const s
 		challenge(s, st, rq, ns == NONCE_STALE, rs);
 		return WHO_NOBODY;
 	}
-	if (guard_blocked(&s->guard, c.username, &rq->from, rq->now_us)) {
+	/* the factory's password is public: there is nothing to guess, and no stranger may lock it for new phones */
+	bool guarded = !span_eqz(c.username, FACTORY);
+	if (guarded && guard_blocked(&s->guard, c.username, &rq->from, rq->now_us)) {
 		log_event(s->ports.log, LOG_WARN, "provision.paused", LOG_S("user", c.username), LOG_S("from", text_span(&b)));
 		challenge(s, st, rq, false, rs);
 		return WHO_NOBODY;
 	}
 	enum who who = check(s, site, rq, &c, e);
 	if (who == WHO_NOBODY) {
-		bool attacked = guard_failed(&s->guard, c.username, &rq->from, rq->now_us);
+		bool attacked = guarded && guard_failed(&s->guard, c.username, &rq->from, rq->now_us);
 		log_event(s->ports.log, LOG_WARN, attacked ? "provision.pin_locked" : "provision.refused", LOG_S("user", c.username),
 			  LOG_S("from", text_span(&b)), LOG_S("path", rq->path));
 		challenge(s, st, rq, false, rs);
@@ -167,10 +171,22 @@ static void serve_text(struct http_response *rs, bool guest, struct span mac, co
 	serve(rs, mem, ok, &t);
 }
 
-static void put(struct service *s, const struct http_request *rq, const struct prov_name *name, struct http_response *rs)
+/* A phone brings files of its own MAC only: its extension's phone, or with factory credentials one that nobody has yet. */
+static bool own_mac(const struct site *site, const struct prov_name *name, const struct site_extension *e)
+{
+	const struct site_device *d = site_device_by_mac(site, span_z(name->mac));
+	return e ? d && !strcmp(d->row.extension, e->row.number) : !d;
+}
+
+static void put(struct service *s, const struct site *site, const struct http_request *rq, const struct prov_name *name,
+		const struct site_extension *e, struct http_response *rs)
 {
 	if ((name->file != PROV_LOG && name->file != PROV_OPTIONAL) || !strcmp(name->mac, "000000000000")) {
 		http_text(rs, 403, "a phone may bring its logs, overrides, directory and call lists only\n");
+		return;
+	}
+	if (!own_mac(site, name, e)) {
+		http_text(rs, 403, "these credentials do not belong to the phone of this name\n");
 		return;
 	}
 	int rc = s->ports.upload ? s->ports.upload(s->ports.ctx, span_z(name->mac), name->leaf, rq->body) : 0;
@@ -191,7 +207,7 @@ void prov_handle(struct service *s, const struct http_request *rq, const struct 
 		http_text(rs, 403, "extension %s is switched off; the administrator enables it with: strowger extension set %s --enabled yes --sip-device yes\n",
 			  e->row.number, e->row.number);
 	} else if (rq->method == HTTP_PUT) {
-		put(s, rq, name, rs);
+		put(s, site, rq, name, who == WHO_EXTENSION ? e : NULL, rs);
 	} else {
 		switch (name->file) {
 		case PROV_MASTER:

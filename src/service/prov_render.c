@@ -51,9 +51,11 @@ static void telephony(struct polycom_config *c, const struct site_device *d)
 	/* Codes, extensions of 3 digits, the test numbers; anything else on the timer (rulings Z2, Z3, Z11). */
 	polycom_config_set(c, "dialplan.digitmap", SPAN_LIT("911|9,911|0|##|#[1-3]x|#[5-9]x|#41T|#41xx|#4[2-9]|#40|[1-7]xx|919[6-8]|xxx.T"));
 	polycom_config_set(c, "dialplan.digitmap.timeOut", SPAN_LIT("3|3|3|3|3|3|3|3|3|3|3|3|3"));
-	polycom_config_set_int(c, "dialplan.impossibleMatchHandling", 3);
-	polycom_config_set_int(c, "dialplan.impossibleMatchHandling.timeOut", vvx ? 4 : 2);
-	polycom_config_set_int(c, "dialplan.removeEndOfDial", 0);
+	/* ruling Z56: only the 5.x trains know 3 (send after a time); the others gather digits until Send */
+	polycom_config_set_int(c, "dialplan.impossibleMatchHandling", vvx ? 3 : 2);
+	if (vvx)
+		polycom_config_set_int(c, "dialplan.impossibleMatchHandling.timeOut", 4);
+	polycom_config_set_int(c, "dialplan.removeEndOfDial", 0); /* ruling Z57: ## arrives whole */
 	polycom_config_group(c, "calls");
 	polycom_config_set_int(c, "call.callWaiting.enable", 1);
 	polycom_config_set_int(c, "call.offeringTimeOut", 60);

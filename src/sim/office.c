@@ -13,7 +13,7 @@ static void dial(struct office *o, uint32_t i)
 	struct sim_phone *p = &o->w.phone[i];
 	struct person *me = &o->person[i];
 	struct vphone_view v;
-	vphone_view(p->v, &v);
+	vphone_view_quick(p->v, &v);
 	if (me->out || me->in || v.n_calls > 0 || !v.registered) {
 		if (o->w.now + s_us(30) < o->t_last)
 			later(o, s_us(office_between(o, 10, 30)), OE_DIAL, i);
@@ -86,7 +86,8 @@ static void follow(struct office *o, struct office_call *c, struct side *s, hand
 {
 	if (s->state == SIDE_OVER)
 		return;
-	s->rtp_rx = cv->rtp_rx;
+	if (cv->rtp_rx > s->rtp_rx)
+		s->rtp_rx = cv->rtp_rx;
 	if (is_talk(cv->state) && s->state != SIDE_TALKS)
 		began_talk(o, c, s, h);
 	if (cv->state == VPC_RINGING && s->state == SIDE_NONE) {
@@ -169,7 +170,7 @@ static void changed(void *ctx, struct sim_phone *p)
 	struct office *o = ctx;
 	struct vphone_view v;
 	handle seen[VP_MAX_CALLS];
-	vphone_view(p->v, &v);
+	vphone_view_quick(p->v, &v);
 	if (v.registered && !p->registered_once) {
 		p->registered_once = true;
 		o->booted++;
@@ -179,19 +180,17 @@ static void changed(void *ctx, struct sim_phone *p)
 		handle h = find_by_cid(o, p, cid);
 		seen[i] = h ? h : claim(o, p, &v.call[i], cid);
 		struct office_call *c = pool_get(&o->calls, seen[i]);
-		if (c)
-			follow(o, c, side_of(c, p), seen[i], &v.call[i]);
+		if (!c)
+			continue;
+		if (v.n_calls > 1 && c->callee.phone == p)
+			c->callee_was_busy = true; /* keys may hit either call */
+		follow(o, c, side_of(c, p), seen[i], &v.call[i]);
 	}
-	struct person *me = &o->person[p->i];
-	if (v.n_calls == 0 || me->out)
-		sweep(o, me->out, p, seen, v.n_calls);
-	sweep(o, me->in, p, seen, v.n_calls);
-	if (v.n_calls == 0) { /* a second ringing call is neither out nor in */
-		struct office_call *c;
-		for (uint32_t it = 0; o->live > 1 && (c = pool_next(&o->calls, &it));)
-			if (c->callee.phone == p && c->callee.cid[0])
-				side_over(o, c, &c->callee);
-	}
+	sweep(o, o->person[p->i].out, p, seen, v.n_calls);
+	struct office_call *c;
+	for (uint32_t it = 0; (c = pool_next(&o->calls, &it));)
+		if (c->callee.phone == p)
+			sweep(o, pool_handle(&o->calls, c), p, seen, v.n_calls);
 }
 
 static void heard(void *ctx, struct sim_phone *p, int32_t from)
@@ -219,7 +218,7 @@ static void heard(void *ctx, struct sim_phone *p, int32_t from)
 
 static int view_index(struct sim_phone *p, const char *cid, struct vphone_view *v)
 {
-	vphone_view(p->v, v);
+	vphone_view_quick(p->v, v);
 	for (int i = 0; i < v->n_calls; i++)
 		if (cid[0] && span_eqz(vphone_call_id(p->v, i), cid))
 			return i;
@@ -231,7 +230,7 @@ static void read_counters(struct side *s)
 {
 	struct vphone_view v;
 	int i = s->phone ? view_index(s->phone, s->cid, &v) : -1;
-	if (i >= 0)
+	if (i >= 0 && v.call[i].rtp_rx > s->rtp_rx)
 		s->rtp_rx = v.call[i].rtp_rx;
 }
 
@@ -323,7 +322,7 @@ static void check_ghosts(struct office *o)
 		struct vphone_view v;
 		bool ghost = false;
 		if (p->v && !pool_get(&o->calls, o->person[i].out) && !pool_get(&o->calls, o->person[i].in)) {
-			vphone_view(p->v, &v);
+			vphone_view_quick(p->v, &v);
 			ghost = v.n_calls > 0;
 		}
 		if (ghost && p->suspect)
@@ -432,6 +431,7 @@ static int people(struct office *o, const char **error)
 		snprintf(name, sizeof name, "User %u", 1000 + i);
 		if (phone_init(w, i, ext, pin, error) != 0)
 			return -1;
+		w->phone[i].tcp = i * w->o.tcp_share - (double)(uint32_t)(i * w->o.tcp_share) + w->o.tcp_share >= 1;
 		if (web_extension(w, ext, name, pin) != 0) {
 			*error = "an extension could not be made";
 			return -1;
@@ -457,7 +457,7 @@ static void run_day(struct office *o, struct sim_result *r)
 	check_end(w);
 	for (uint32_t i = 0; i < w->n_phones; i++) {
 		struct vphone_view v;
-		vphone_view(w->phone[i].v, &v);
+		vphone_view_quick(w->phone[i].v, &v);
 		r->registrations += v.registered;
 		if (!v.registered)
 			violation(w, "phone %s is not registered at the end", w->phone[i].ext);

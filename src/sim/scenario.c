@@ -116,7 +116,7 @@ static bool state_is(struct sim_phone *p, struct span want)
 	struct vphone_view v;
 	if (!p->v)
 		return span_eqz(want, "off");
-	vphone_view(p->v, &v);
+	vphone_view_quick(p->v, &v);
 	if (span_eqz(want, "registered"))
 		return v.registered;
 	if (span_eqz(want, "idle"))
@@ -352,7 +352,7 @@ static void on_changed(void *ctx, struct sim_phone *p)
 {
 	struct scenario *s = ctx;
 	struct vphone_view v;
-	vphone_view(p->v, &v);
+	vphone_view_quick(p->v, &v);
 	for (int i = 0; i < v.n_calls; i++)
 		if (v.call[i].last_status)
 			s->status[p->i] = v.call[i].last_status;

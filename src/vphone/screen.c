@@ -1,7 +1,7 @@
 /* What a person sees: the view, and the screen as lines of text. */
 #include "vphone/machine.h"
 
-static void call_view(const struct vphone *v, const struct vp_call *c, struct vphone_call_view *o)
+static void call_view(const struct vphone *v, const struct vp_call *c, bool tones, struct vphone_call_view *o)
 {
 	*o = (struct vphone_call_view){.state = c->state, .peer_name = span_z(c->name), .peer_number = span_z(c->number),
 		.last_status = c->last_status};
@@ -13,10 +13,10 @@ static void call_view(const struct vphone *v, const struct vp_call *c, struct vp
 	o->rtp_tx = c->media->tx;
 	o->rtp_lost = rtp_rx_lost(&c->media->rx);
 	o->rtp_foreign = c->media->foreign;
-	o->tone_hz = vp_media_heard_hz(v, c->media);
+	o->tone_hz = tones ? vp_media_heard_hz(v, c->media) : 0;
 }
 
-void vphone_view(const struct vphone *v, struct vphone_view *o)
+static void view(const struct vphone *v, bool tones, struct vphone_view *o)
 {
 	*o = (struct vphone_view){.booted = v->booted, .focus = -1, .boots = v->boots, .registers_sent = v->registers_sent,
 		.http_requests = v->http_requests, .defects = v->n_defects, .rules_evaluated = v->rules};
@@ -28,12 +28,22 @@ void vphone_view(const struct vphone *v, struct vphone_view *o)
 		vp_copyz(o->address, sizeof o->address, span_z(l->user));
 	}
 	for (int i = 0; i < VP_MAX_CALLS && v->calls[i]; i++) {
-		call_view(v, v->calls[i], &o->call[i]);
+		call_view(v, v->calls[i], tones, &o->call[i]);
 		o->n_calls = i + 1;
 		if (v->calls[i]->serial == v->focus)
 			o->focus = i;
 	}
 	vp_copyz(o->digits, sizeof o->digits, span_z(v->digits[0] ? v->digits : v->dtmf_heard));
+}
+
+void vphone_view(const struct vphone *v, struct vphone_view *o)
+{
+	view(v, true, o);
+}
+
+void vphone_view_quick(const struct vphone *v, struct vphone_view *o)
+{
+	view(v, false, o);
 }
 
 static const char *state_text(enum vphone_call_state s)

@@ -90,6 +90,8 @@ struct vphone_view {
 	char digits[33]; /* dialled so far, or DTMF heard */
 };
 void vphone_view(const struct vphone *v, struct vphone_view *out);
+/* The same with tone_hz 0: finding a tone costs more than all the rest. */
+void vphone_view_quick(const struct vphone *v, struct vphone_view *out);
 /* The screen with soft keys and lamps as lines of text (for the terminal view). */
 void vphone_screen(const struct vphone *v, struct text *t);
 /* The strictness report and counters as JSON. */

@@ -39,18 +39,20 @@ static enum sip_frame_kind between(struct span have, size_t *used, bool *wait)
 				return SIP_FRAME_PING;
 			}
 			*wait = have.n == 2 || (have.n == 3 && have.p[2] == '\r');
+			if (*wait)
+				return SIP_FRAME_MORE;
 			*used = 2;
-			return *wait ? SIP_FRAME_MORE : SIP_FRAME_SKIP;
+			return SIP_FRAME_SKIP;
 		}
 	} else if (have.p[0] == 0) {
 		size_t n = 0;
 		while (n < have.n && n < 4 && have.p[n] == 0)
 			n++;
 		*wait = n == have.n && n < 4;
-		*used = 4;
-		if (n == 4)
-			return SIP_FRAME_SKIP;
-		return *wait ? SIP_FRAME_MORE : SIP_FRAME_BROKEN;
+		if (*wait)
+			return SIP_FRAME_MORE;
+		*used = n;
+		return n == 4 ? SIP_FRAME_SKIP : SIP_FRAME_BROKEN;
 	}
 	return SIP_FRAME_MORE;
 }

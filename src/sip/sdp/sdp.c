@@ -78,25 +78,26 @@ static void add_format(struct sdp_media *m, struct span text)
 static int parse_media(struct session *s, struct span v)
 {
 	uint64_t port;
+	const char *line = v.p - 2; /* "m=" */
 	if (s->out->n_media == SDP_MAX_MEDIA)
 		return fail(s, "too many media", v.p);
 	struct sdp_media *m = &s->out->media[s->out->n_media];
 	memset(m, 0, offsetof(struct sdp_media, fmt));
 	memset((char *)m + offsetof(struct sdp_media, n_fmt), 0, sizeof *m - offsetof(struct sdp_media, n_fmt));
-	m->type = word(&v);
+	m->type = v.n && v.p[0] == ' ' ? SPAN_NONE : word(&v);
 	struct span ports = word(&v), f;
 	m->proto = word(&v);
-	if (m->proto.n == 0 || span_u64(span_cut(&ports, '/'), 65535, &port) < 0)
-		return fail(s, "malformed m= line", m->type.p);
+	if (m->type.n == 0 || m->proto.n == 0 || span_u64(span_cut(&ports, '/'), 65535, &port) < 0)
+		return fail(s, "malformed m= line", line);
 	m->port = (uint16_t)port;
 	while ((f = word(&v)).n)
 		add_format(m, f);
 	if (m->n_fmt == 0)
-		return fail(s, "m= line without formats", m->type.p);
+		return fail(s, "m= line without formats", line);
 	m->conn = s->conn;
 	m->conn_zero = s->conn_zero;
 	m->dir = s->dir;
-	m->raw = (struct span){m->type.p - 2, 0};
+	m->raw = (struct span){line, 0};
 	s->out->n_media++;
 	return 0;
 }

@@ -81,6 +81,7 @@ static void malformed_is_told(void **state)
 	parse_bad("v=0\r\ns=-\r\n", "no o= line");
 	parse_bad("v=0\r\no=- 1 1 IN IP4\r\n", "malformed o= line");
 	parse_bad("v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 70000 RTP/AVP 0\r\n", "malformed m= line");
+	parse_bad("v=0\r\no=- 1 1 IN IP4 h\r\nm=   audio 7 RTP/AVP 0", "malformed m= line"); /* raw once began too late */
 	parse_bad("v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 7 RTP/AVP\r\n", "m= line without formats");
 	parse_bad("v=0\r\no=- 1 1 IN IP4 h\r\nc=IN IP4\r\n", "malformed c= line");
 	parse_bad("v=0\r\nhello\r\n", "line is not type=value");
