@@ -112,6 +112,6 @@ def wait_for(what, timeout=10, step=0.05):
 
 def curl(*args):
     """(status, headers and body as text) of the last answer in a curl run."""
-    p = subprocess.run(["curl", "-s", "-i", "--max-time", "10", *map(str, args)], capture_output=True, text=True, timeout=20)
-    last = re.split(r"(?m)^(?=HTTP/1\.1 )", p.stdout)[-1]
+    p = subprocess.run(["curl", "-s", "-i", "--max-time", "10", *map(str, args)], capture_output=True, timeout=20)
+    last = re.split(r"(?m)^(?=HTTP/1\.1 )", p.stdout.decode(errors="replace"))[-1]
     return (int(last.split()[1]) if last else 0), last
