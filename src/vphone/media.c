@@ -85,6 +85,11 @@ void vp_media_update(struct vphone *v, struct vp_call *c)
 	struct vp_media *m = c->media;
 	if (!m)
 		return;
+	/* what the switch no longer passes on while we hold is no loss: the next packet begins a new run */
+	if (c->hold_local && m->rx.begun) {
+		m->rx.lost_before = rtp_rx_lost(&m->rx);
+		m->rx.begun = false;
+	}
 	if (!sending(v, c)) {
 		wheel_cancel(&v->wheel, &m->timer);
 	} else if (!timer_is_set(&m->timer)) {
@@ -230,11 +235,12 @@ static void hear_event(struct vphone *v, struct vp_media *m, const struct rtp *h
 
 void vp_media_rtp(struct vphone *v, const struct vphone_in *in)
 {
-	struct vp_media *m = NULL;
+	struct vp_call *c = NULL;
 	struct rtp h;
-	for (int i = 0; i < VP_CALLS && v->calls[i] && !m; i++)
+	for (int i = 0; i < VP_CALLS && v->calls[i] && !c; i++)
 		if (v->calls[i]->media && v->calls[i]->media->port == in->rtp_port)
-			m = v->calls[i]->media;
+			c = v->calls[i];
+	struct vp_media *m = c ? c->media : NULL;
 	if (!m || !m->have_remote) /* RTCP comes to the odd port: not read */
 		return;
 	if (v->set.filter_ip && !addr_same_ip(&in->rtp_from, &m->remote)) {
@@ -242,6 +248,8 @@ void vp_media_rtp(struct vphone *v, const struct vphone_in *in)
 		vp_rule(v, "T30.rtp-source", false, "RTP from another address than the SDP named");
 		return;
 	}
+	if (c->hold_local) /* nothing is listened to */
+		return;
 	if (!vp_rule(v, "RFC3550-5.1", rtp_parse(in->bytes, &h) == 0, "malformed RTP packet of %zu bytes", in->bytes.n))
 		return;
 	if (h.pt == m->te_rx && m->te_rx != 0xff) {
