@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""rtpengine in user space under bench/relay_load: offer and answer for N calls over its ng protocol, then the same load that
+"""rtpengine in user space under benchmarks/relay_load: offer and answer for N calls over its ng protocol, then the same load that
 our own relay gets. Prints relay_load's JSON line with "peer" added.
 rtpengine_relay.py [--calls N] [--seconds S] [--load build/relay_load] [--threads N] [--port-base N]"""
 import argparse
