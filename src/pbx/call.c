@@ -172,6 +172,10 @@ void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const str
 		reply_plain(c, id, 0, req, from, 482, SPAN_NONE);
 		return;
 	}
+	if (cdr_behind(c)) {
+		no_room(c, id, req, from, "unconfirmed records");
+		return;
+	}
 	route_find(c, &req->ruri, &rt);
 	struct leg *l = caller_leg(c, id, req, from, who, &rt);
 	if (!l) {

@@ -49,6 +49,22 @@ void cdr_emit(struct cell *c, struct cdr_record *r)
 	cell_emit(c, &out);
 }
 
+/* The first refusal at once, then at most one line a second for all of them. */
+static void tell_not_stored(struct cell *c, const struct cdr_record *r)
+{
+	c->not_stored++;
+	if (c->not_stored_us && c->now_us - c->not_stored_us < SECOND_US)
+		return;
+	cell_log(c, LOG_ERROR, "cdr.not_stored", LOG_Z("id", r->row.id), LOG_I("times", c->not_stored), LOG_I("waiting", c->cdr_listed));
+	c->not_stored_us = c->now_us;
+	c->not_stored = 0;
+}
+
+bool cdr_behind(const struct cell *c)
+{
+	return c->cdr_listed >= c->o.limits.max_unconfirmed - c->o.limits.max_unconfirmed / 10;
+}
+
 void cdr_persisted(struct cell *c, uint64_t token, bool ok)
 {
 	struct cdr_record *r = map_get(&c->cdr_tokens, span_mem(&token, sizeof token));
@@ -65,8 +81,7 @@ void cdr_persisted(struct cell *c, uint64_t token, bool ok)
 	int64_t wait_s = r->failures < 6 ? INT64_C(1) << r->failures : BACKOFF_MAX_S;
 	if (r->failures < UINT8_MAX)
 		r->failures++;
-	if (r->failures == 1)
-		cell_log(c, LOG_ERROR, "cdr.not_stored", LOG_Z("id", r->row.id));
+	tell_not_stored(c, r);
 	r->retry.kind = TIMER_CDR;
 	wheel_set(&c->wheel, &r->retry, c->now_us + wait_s * SECOND_US);
 }
@@ -163,11 +178,6 @@ void cdr_close(struct cell *c, struct leg *l, const struct media_stats *stats)
 	l->cdr = NULL;
 	wheel_cancel(&c->wheel, &l->stats);
 	c->cdr_open--;
-	if (c->cdr_listed >= CDR_RING) { /* the oldest goes: a new row is worth no less, and memory is bounded */
-		c->cdr_lost++;
-		cell_log(c, LOG_ERROR, "cdr.lost", LOG_Z("id", c->cdr_first->row.id));
-		forget(c, c->cdr_first);
-	}
 	list_add(c, r);
 	cdr_emit(c, r);
 }

@@ -5,7 +5,7 @@
 
 const struct cell_limits cell_limits_default = {
 	.max_calls = 2000, .max_legs = 8000, .max_bindings = 40000, .max_bindings_per_extension = 10, .max_txns = 65536,
-	.max_message_bytes = 256u << 20,
+	.max_unconfirmed = 10000, .max_message_bytes = 256u << 20,
 };
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
@@ -32,7 +32,7 @@ static void init_tables(struct cell *c)
 	pool_init(&c->known, sizeof(struct known), l->max_bindings);
 	pool_init(&c->legs, sizeof(struct leg), l->max_legs);
 	pool_init(&c->calls, sizeof(struct call), l->max_calls);
-	pool_init(&c->cdrs, sizeof(struct cdr_record), l->max_legs + CDR_RING + 1);
+	pool_init(&c->cdrs, sizeof(struct cdr_record), l->max_legs + l->max_unconfirmed);
 	map_init(&c->aor_map, key_for(c, 1));
 	map_init(&c->known_map, key_for(c, 2));
 	map_init(&c->tags, key_for(c, 3));

@@ -109,6 +109,9 @@ struct cell_sink {
 
 struct cell_limits {
 	uint32_t max_calls, max_legs, max_bindings, max_bindings_per_extension, max_txns;
+	/* Closed CDR rows the store has not confirmed yet; at 9/10 of it new calls are refused. Rows of calls already up come
+	 * on top (max_legs at most): none is ever dropped. */
+	uint32_t max_unconfirmed;
 	size_t max_message_bytes; /* stored messages */
 };
 extern const struct cell_limits cell_limits_default;

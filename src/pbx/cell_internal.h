@@ -17,7 +17,6 @@
 #include "sip/txn/txn.h"
 
 enum { SECOND_US = 1000000, MEDIA_STATS_WAIT_US = 2 * SECOND_US, MAX_WORKERS = 64, MAX_RELAYED = 4 };
-enum { CDR_RING = 10000 }; /* closed rows kept until the store has them (R9) */
 
 /* Timers of the cell; the transaction layer has its own range. */
 enum cell_timer { TIMER_BINDING = 1, TIMER_RING, TIMER_STATS, TIMER_RETRY, TIMER_CDR };
@@ -250,7 +249,9 @@ struct cell {
 	struct worker workers[MAX_WORKERS];
 	uint32_t slots_used, dialogs;
 	uint64_t binding_seq, call_seq, cdr_token;
-	uint64_t calls_answered, registrations, refused, cdr_lost;
+	uint64_t calls_answered, registrations, refused;
+	int64_t not_stored_us;  /* when the store's refusals were last told */
+	uint32_t not_stored;    /* since then */
 	struct digest_ha1 fake_ha1; /* for strangers: the same work as for a real one */
 	struct sdp_format profile[SDP_MAX_FORMATS];
 	int n_profile;
@@ -413,6 +414,8 @@ struct route {
 void route_find(const struct cell *c, const struct sip_uri *uri, struct route *out);
 
 /* cdr.c */
+/* The store is so far behind that a new call's rows might find no place (R9). */
+bool cdr_behind(const struct cell *c);
 bool cdr_open(struct cell *c, struct leg *l, struct span device);
 void cdr_emit(struct cell *c, struct cdr_record *r);
 void cdr_rang(struct cell *c, struct leg *l);

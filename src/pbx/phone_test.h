@@ -44,7 +44,7 @@ struct world {
 	char answer[65536];
 	uint16_t answer_status;
 	uint64_t answer_next;
-	int n_logs;
+	int n_logs, n_not_stored;
 	char last_log[64];
 	struct record_sink rec;
 	char *tape;
@@ -119,6 +119,7 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 		break;
 	case CELL_OUT_LOG:
 		w->n_logs++;
+		w->n_not_stored += strcmp(out->u.log.event, "cdr.not_stored") == 0;
 		snprintf(w->last_log, sizeof w->last_log, "%s", out->u.log.event);
 		break;
 	}
@@ -227,6 +228,7 @@ UNUSED static struct world *w_new(uint32_t slots)
 	memset(&w->opts.nonce_key, 7, sizeof w->opts.nonce_key);
 	w->opts.limits.max_calls = 20;
 	w->opts.limits.max_legs = 80;
+	w->opts.limits.max_unconfirmed = 40;
 	w->cell = cell_new(&w->opts, w->now);
 	record_header(&w->rec, &w->opts, w->now);
 	memset(&st, 0, sizeof st);

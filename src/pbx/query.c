@@ -168,7 +168,6 @@ static void status(struct cell *c, const struct cell_in *in)
 	number(&t, "transactions", n.txns);
 	number(&t, "media_slots_used", n.slots_used);
 	number(&t, "cdr_unconfirmed", n.cdr_unconfirmed);
-	number(&t, "cdr_lost", (int64_t)c->cdr_lost);
 	number(&t, "calls_total", (int64_t)n.calls_total);
 	number(&t, "calls_answered", (int64_t)n.calls_answered);
 	number(&t, "registrations_total", (int64_t)n.registrations_total);

@@ -197,6 +197,25 @@ static bool keep(struct order *o, const struct wish *w)
 	return true;
 }
 
+static bool is_wished(const struct order *o, const struct binding *b)
+{
+	for (int i = 0; i < o->n; i++)
+		if (o->wish[i].old == b)
+			return true;
+	return false;
+}
+
+/* A device without instances has one binding for each reg-id: whatever else it left behind (an address of before a
+ * restart, whose removal never reached the store) goes when it registers again. w->old stays, and with it the AOR. */
+static void drop_leftovers(struct order *o, const struct wish *w)
+{
+	for (struct binding *b = w->old && !w->instance.n ? w->old->aor->first : NULL, *next; b; b = next) {
+		next = b->next;
+		if (!b->len[BIND_INSTANCE] && !is_wished(o, b) && replaces(o, w, b))
+			binding_drop(o->c, b, true);
+	}
+}
+
 static bool apply(struct order *o)
 {
 	struct cell *c = o->c;
@@ -205,6 +224,8 @@ static bool apply(struct order *o)
 		binding_drop_all(c, o->number);
 	for (int i = 0; i < o->n; i++) {
 		struct wish *w = &o->wish[i];
+		if (w->expires_s)
+			drop_leftovers(o, w);
 		if (w->expires_s)
 			ok = keep(o, w) && ok;
 		else if (w->old)

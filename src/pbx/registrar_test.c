@@ -302,6 +302,38 @@ static void restored_at_start(void **state)
 	w_close(w);
 }
 
+/* A softphone without instance comes back from another address with another Call-ID after our restart: what was restored of
+ * its device goes, also a second one that a kill left in the store; another device's binding stays. */
+static void restored_bindings_are_replaced(void **state)
+{
+	(void)state;
+	struct phone a, b;
+	struct world *w = two_phones(&a, &b);
+	w_device(w, 77, "201", "another");
+	register_phone(w, &a);
+	struct cell_in in = {.kind = CELL_IN_BINDING, .u.binding = w->binding};
+	struct world *w2 = two_phones(&a, &b);
+	w_device(w2, 77, "201", "another");
+	w_step(w2, &in);
+	snprintf(in.u.binding.contact, sizeof in.u.binding.contact, "sip:201@192.0.2.1:4444");
+	snprintf(in.u.binding.call_id, sizeof in.u.binding.call_id, "before");
+	w_step(w2, &in);
+	in.u.binding.device_id = 77;
+	snprintf(in.u.binding.contact, sizeof in.u.binding.contact, "sip:201@192.0.2.1:5999");
+	w_step(w2, &in);
+	assert_int_equal(cell_counts(w2->cell).bindings, 3);
+	phone_init(&a, 1);
+	a.flow.remote.port = 41000;
+	snprintf(a.contact, sizeof a.contact, "sip:x7f3@192.0.2.1:41000");
+	snprintf(a.reg_call_id, sizeof a.reg_call_id, "after");
+	register_phone(w2, &a);
+	assert_int_equal(cell_counts(w2->cell).bindings, 2);
+	assert_int_equal(w2->n_bindings_gone, 2); /* the store forgets them too */
+	assert_string_equal(w2->binding.contact, "sip:x7f3@192.0.2.1:41000");
+	w_close(w2);
+	w_close(w);
+}
+
 /* The wall clock jumps by a month: nobody expires, and the durations of a record do not notice. */
 static void wall_clock_jumps(void **state)
 {
@@ -360,6 +392,7 @@ static const struct test_case cases[] = {
 	CASE(replayed_count_and_stale_nonce, ""),
 	CASE(sha256_when_wanted, ""),
 	CASE(restored_at_start, ""),
+	CASE(restored_bindings_are_replaced, "C48"),
 	CASE(wall_clock_jumps, "R15"),
 	CASE(flow_of_tcp, ""),
 };

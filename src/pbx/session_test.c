@@ -371,6 +371,51 @@ static void store_is_down(void **state)
 	w_close(w);
 }
 
+/* The store is down for long: before the rows have no place left new calls are refused; what is up goes on and ends, and
+ * every row arrives in the end. The log tells it once, not once for each row. */
+static void store_is_down_for_long(void **state)
+{
+	(void)state;
+	enum { ROOM = 36 }; /* 9/10 of the world's limit */
+	struct side s;
+	struct world *w = w_new(16);
+	phone_init(&a, 1);
+	phone_init(&b, 2);
+	register_phone(w, &a);
+	register_phone(w, &b);
+	connect_call(w, &sa, &a, &sb, &b);
+	w->store_fails = true;
+	for (int i = 0; i < ROOM; i++) {
+		call(w, &s, &a, "999", "", SDP(&a));
+		ack_failure(w, &s, take_status(w, &a, 404));
+	}
+	assert_int_equal(w->n_not_stored, 1);
+	struct digest_challenge ch;
+	side_init(w, &s, &a, "202");
+	send_invite(w, &s, "202", "", SDP(&a), false);
+	const struct sip_msg *m = take_status(w, &a, 401);
+	learn(&a, m, &ch);
+	ack_failure(w, &s, m);
+	send_invite(w, &s, "202", "", SDP(&a), true);
+	m = take_status(w, &a, 503);
+	assert_true(sip_hdr_value(m, SIP_H_RETRY_AFTER).n > 0);
+	ack_failure(w, &s, m);
+	nothing(w, &b);
+	hang_up(w, &sa, &sb);
+	assert_int_equal(cell_counts(w->cell).cdr_open, 0);
+	assert_int_equal(cell_counts(w->cell).cdr_unconfirmed, ROOM + 2);
+	w_run(w, 30 * (int64_t)SEC);
+	assert_true(w->n_not_stored > 1 && w->n_not_stored < 12);
+	int before = w->cdr_emissions;
+	w->store_fails = false;
+	w_run(w, 61 * (int64_t)SEC);
+	assert_int_equal(w->cdr_emissions, before + ROOM + 2); /* each row once more, and now for good */
+	assert_int_equal(cell_counts(w->cell).cdr_unconfirmed, 0);
+	connect_call(w, &sa, &a, &sb, &b);
+	hang_up(w, &sa, &sb);
+	w_close(w);
+}
+
 /* A worker that never reports: the record closes without statistics, the slot stays out of use. */
 static void worker_is_silent(void **state)
 {
@@ -484,7 +529,7 @@ static const struct test_case cases[] = {
 	CASE(hold_and_resume, ""), CASE(new_address_is_relearned, ""), CASE(refresh, ""), CASE(update_with_offer, ""),
 	CASE(refused_offer_keeps_the_session, ""), CASE(glare, ""), CASE(second_offer_while_first_waits, ""),
 	CASE(hang_up_while_an_offer_waits, ""), CASE(offer_meets_a_dead_dialog, ""), CASE(answer_in_ack, ""), CASE(call_without_offer, ""),
-	CASE(direct_media, ""), CASE(info_is_passed, ""), CASE(test_numbers, ""), CASE(store_is_down, ""), CASE(worker_is_silent, ""),
+	CASE(direct_media, ""), CASE(info_is_passed, ""), CASE(test_numbers, ""), CASE(store_is_down, ""), CASE(store_is_down_for_long, ""), CASE(worker_is_silent, ""),
 	CASE(limit_of_calls, ""), CASE(queries, ""), CASE(call_follows_the_phone, ""),
 };
 TEST_MAIN("pbx_session", cases)

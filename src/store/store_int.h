@@ -12,6 +12,7 @@ enum {
 	BINDING_RING = 4096,
 	CDR_BATCH = 1024,      /* rows of one commit at most */
 	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
+	BINDING_BATCH = 1024,
 	BINDING_WINDOW_MS = 300,
 	RETRY_MS = 1000
 };

@@ -476,6 +476,58 @@ static void a_full_queue_says_so(void **state)
 	gone(dir);
 }
 
+static struct binding_row numbered_binding(int i)
+{
+	struct binding_row b = {.extension = "201", .expires_wall_ms = 5000};
+	snprintf(b.contact, sizeof b.contact, "sip:201@192.0.2.1:%d", i);
+	return b;
+}
+
+/* More than a batch at once: all batches but the last are written without waiting for the window of 300 ms. */
+static void a_burst_of_registrations_is_not_paced(void **state)
+{
+	(void)state;
+	enum { BURST = 15 * 1024 };
+	char dir[64];
+	fresh(dir);
+	struct store *s = open_ok(dir);
+	struct timespec a, z;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (int i = 0, tries = 0; i < BURST && tries < 20000; tries++) {
+		struct binding_row b = numbered_binding(i);
+		if (store_put_binding(s, &b) == 0)
+			i++;
+		else
+			nanosleep(&(struct timespec){0, 1000000}, NULL);
+	}
+	for (int i = 0; i < 1000 && store_stats_of(s).bindings_written < BURST; i++)
+		nanosleep(&(struct timespec){0, 10000000}, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &z);
+	assert_int_equal(store_stats_of(s).bindings_written, BURST);
+	double seconds = (double)(z.tv_sec - a.tv_sec) + (double)(z.tv_nsec - a.tv_nsec) / 1e9;
+	printf("# %d registrations in %.2f s\n", BURST, seconds);
+	assert_true(seconds < 3); /* at a batch a window it takes 4.2 s */
+	store_close(s);
+	gone(dir);
+}
+
+static void closing_writes_a_full_queue(void **state)
+{
+	(void)state;
+	char dir[64];
+	fresh(dir);
+	struct store *s = open_ok(dir);
+	int taken = 0;
+	for (int i = 0; i < 20000; i++) {
+		struct binding_row b = numbered_binding(i);
+		taken += store_put_binding(s, &b) == 0;
+	}
+	store_close(s);
+	assert_true(taken >= 4096);
+	assert_int_equal(one_number(dir, "registrations.db", "SELECT count(*) FROM binding"), taken);
+	gone(dir);
+}
+
 static const struct test_case cases[] = {
 	CASE(changes_are_kept_and_checked, ""),
 	CASE(a_secret_needs_its_key, "G112"),
@@ -487,5 +539,7 @@ static const struct test_case cases[] = {
 	CASE(a_read_only_folder_is_told, ""),
 	CASE(a_full_disk_is_survived, ""),
 	CASE(a_full_queue_says_so, ""),
+	CASE(a_burst_of_registrations_is_not_paced, ""),
+	CASE(closing_writes_a_full_queue, ""),
 };
 TEST_MAIN("store", cases)

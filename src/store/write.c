@@ -20,10 +20,10 @@ void store_on_done(struct store *s, const struct store_done *d)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Only a sleeping writer is woken: one that waits for its window sees the row anyway. */
-static void wake_idle(struct store *s)
+/* Only a sleeping writer is woken, or one that a full batch calls out of its window. */
+static void wake_writer(struct store *s, bool full)
 {
-	if (s->idle) {
+	if (s->idle || full) {
 		s->idle = false;
 		pthread_cond_signal(&s->wake);
 	}
@@ -37,7 +37,7 @@ int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row)
 		struct cdr_item *it = &s->cdr[s->cdr_head++ % CDR_RING];
 		it->token = token;
 		it->row = *row;
-		wake_idle(s);
+		wake_writer(s, s->cdr_head - s->cdr_tail == CDR_BATCH);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -52,7 +52,7 @@ static int put_binding(struct store *s, const struct binding_row *b, bool gone)
 		struct binding_item *it = &s->binding[s->binding_head++ % BINDING_RING];
 		it->gone = gone;
 		it->row = *b;
-		wake_idle(s);
+		wake_writer(s, s->binding_head - s->binding_tail == BINDING_BATCH);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -209,6 +209,18 @@ static void commit_bindings(struct store *s, uint32_t tail, uint32_t n)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* A whole batch waits: its window is not waited for, or a burst would be written at one batch per window. Where the disk
+ * refuses, the pause between tries stays. */
+static bool cdr_batch_full(const struct store *s)
+{
+	return s->cdr_head - s->cdr_tail >= CDR_BATCH && !s->cdr_failing;
+}
+
+static bool binding_batch_full(const struct store *s)
+{
+	return s->binding_head - s->binding_tail >= BINDING_BATCH && !s->binding_failing;
+}
+
 /* Sleeps until woken or the time comes; INT64_MAX: until woken. */
 static void rest(struct store *s, int64_t until_ms)
 {
@@ -220,7 +232,8 @@ static void rest(struct store *s, int64_t until_ms)
 		return;
 	}
 	struct timespec t = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-	while (!s->stop && !s->jobs && pthread_cond_timedwait(&s->wake, &s->lock, &t) != ETIMEDOUT) {
+	while (!s->stop && !s->jobs && !cdr_batch_full(s) && !binding_batch_full(s) &&
+	       pthread_cond_timedwait(&s->wake, &s->lock, &t) != ETIMEDOUT) {
 	}
 }
 
@@ -232,7 +245,7 @@ static int64_t min64(int64_t a, int64_t b)
 void *store_writer(void *arg)
 {
 	struct store *s = arg;
-	int stop_tries = 0;
+	int failed_at_stop = 0;
 	s->cdr_due_ms = s->binding_due_ms = INT64_MAX;
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
@@ -246,15 +259,15 @@ void *store_writer(void *arg)
 			s->binding_due_ms = INT64_MAX;
 		else if (s->binding_due_ms == INT64_MAX)
 			s->binding_due_ms = now + BINDING_WINDOW_MS;
-		bool cdr_now = s->jobs || (n_cdr && (s->stop || now >= s->cdr_due_ms));
-		bool bind_now = n_bind && (now >= s->binding_due_ms || (s->stop && stop_tries < 3));
+		bool cdr_now = s->jobs || (n_cdr && (s->stop || now >= s->cdr_due_ms || cdr_batch_full(s)));
+		bool bind_now = n_bind && (now >= s->binding_due_ms || binding_batch_full(s) || (s->stop && failed_at_stop < 3));
 		if (!cdr_now && !bind_now) {
 			if (s->stop)
 				break;
 			rest(s, min64(s->cdr_due_ms, s->binding_due_ms));
 			continue;
 		}
-		stop_tries += s->stop;
+		bool stopping = s->stop;
 		struct change_job *jobs = s->jobs;
 		s->jobs = NULL;
 		s->jobs_end = &s->jobs;
@@ -265,7 +278,8 @@ void *store_writer(void *arg)
 			s->cdr_due_ms = INT64_MAX;
 		}
 		if (bind_now) {
-			commit_bindings(s, bind_tail, n_bind < 1024 ? n_bind : 1024);
+			commit_bindings(s, bind_tail, n_bind < BINDING_BATCH ? n_bind : BINDING_BATCH);
+			failed_at_stop += stopping && s->binding_failing;
 			s->binding_due_ms = s->binding_failing ? store_now_ms() + RETRY_MS : INT64_MAX;
 		}
 		pthread_mutex_lock(&s->lock);
