@@ -232,6 +232,8 @@ struct vphone {
 	uint16_t rtp_interval_ms;
 	int64_t boot_us;
 	bool rtp_silent;
+	char force_transport;
+	uint16_t force_rtp_base;
 
 	struct vphone_sink *sink; /* of the step under way */
 	int64_t now_us;
