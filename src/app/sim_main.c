@@ -23,7 +23,7 @@ static void say(void *ctx, const char *line)
 
 static int usage(void)
 {
-	fputs("usage: sim --phones N --hours H --seed S [--loss P] [--sabotage NAME] [--dup P] [--rate R] [--verbose]\n"
+	fputs("usage: sim --phones N --hours H --seed S [--loss P] [--sabotage NAME] [--dup P] [--tcp SHARE] [--rate R] [--verbose]\n"
 	      "       sim --scenario FILE [--seed S] [--sabotage NAME] [--verbose]\n"
 	      "       sim --replay FILE\n"
 	      "       sim --list-sabotage\n", stderr);
@@ -153,14 +153,14 @@ static int replay(const char *path)
 	return rc;
 }
 
-enum { OPT_PHONES = 1, OPT_HOURS, OPT_SEED, OPT_LOSS, OPT_SABOTAGE, OPT_LIST, OPT_SCENARIO, OPT_REPLAY, OPT_VERBOSE, OPT_RATE, OPT_DUP };
+enum { OPT_PHONES = 1, OPT_HOURS, OPT_SEED, OPT_LOSS, OPT_SABOTAGE, OPT_LIST, OPT_SCENARIO, OPT_REPLAY, OPT_VERBOSE, OPT_RATE, OPT_DUP, OPT_TCP };
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"phones", 1, NULL, OPT_PHONES}, {"hours", 1, NULL, OPT_HOURS}, {"seed", 1, NULL, OPT_SEED}, {"loss", 1, NULL, OPT_LOSS},
 		{"sabotage", 1, NULL, OPT_SABOTAGE}, {"list-sabotage", 0, NULL, OPT_LIST}, {"scenario", 1, NULL, OPT_SCENARIO},
-		{"replay", 1, NULL, OPT_REPLAY}, {"verbose", 0, NULL, OPT_VERBOSE}, {"rate", 1, NULL, OPT_RATE}, {"dup", 1, NULL, OPT_DUP}, {NULL, 0, NULL, 0}};
+		{"replay", 1, NULL, OPT_REPLAY}, {"verbose", 0, NULL, OPT_VERBOSE}, {"rate", 1, NULL, OPT_RATE}, {"dup", 1, NULL, OPT_DUP}, {"tcp", 1, NULL, OPT_TCP}, {NULL, 0, NULL, 0}};
 	struct sim_opts o = {.phones = 20, .hours = 1, .seed = 1, .net = sim_net_office, .say = say, .say_max = 40};
 	const char *scn = NULL, *rec = NULL;
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -169,6 +169,7 @@ int main(int argc, char **argv)
 		case OPT_HOURS: o.hours = strtod(optarg, NULL); break;
 		case OPT_SEED: o.seed = strtoull(optarg, NULL, 10); break;
 		case OPT_DUP: o.net.dup = strtod(optarg, NULL); break;
+		case OPT_TCP: o.tcp_share = strtod(optarg, NULL); break;
 		case OPT_LOSS: o.net.loss = strtod(optarg, NULL); break;
 		case OPT_RATE: o.rate = strtod(optarg, NULL); break;
 		case OPT_SABOTAGE: o.sabotage = optarg; break;

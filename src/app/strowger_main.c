@@ -11,6 +11,7 @@ static const struct cli_command commands[] = {
 	{"show phones", "phones: number, status, type, model, firmware, address", cli_show, "phones"},
 	{"show cdr", "call records, newest first", cli_show, "cdr"},
 	{"show extensions", "extensions", cli_show, "extensions"},
+	{"show devices", "devices of all extensions", cli_show, "devices"},
 	{"show status", "counters of the switch", cli_show, "status"},
 	{"extension add", "NUMBER [--name N] [--pin P | --pin-file F] [--media site|anchor|direct] [--ring-s S]", cli_extension_add, NULL},
 	{"extension set", "NUMBER [the same options] [--enabled yes|no] [--sip-device yes|no]", cli_extension_set, NULL},

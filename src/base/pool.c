@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum { CHUNK = 256 };
+/* Objects of a chunk as a power of two: small pools (a phone's) must not hold a large pool's first chunk. */
+enum { SHIFT_SMALL = 4, SHIFT = 8 };
 
 struct slot {
 	uint32_t gen;  /* odd while live */
@@ -15,7 +16,8 @@ struct slot {
 void pool_init(struct pool *p, size_t obj_bytes, uint32_t max)
 {
 	size_t slot = sizeof(struct slot) + obj_bytes;
-	*p = (struct pool){.obj_bytes = obj_bytes, .slot_bytes = (slot + 15) & ~(size_t)15, .max = max};
+	*p = (struct pool){.obj_bytes = obj_bytes, .slot_bytes = (slot + 15) & ~(size_t)15, .max = max,
+	                   .shift = max <= 1u << SHIFT ? SHIFT_SMALL : SHIFT};
 }
 
 void pool_destroy(struct pool *p)
@@ -28,7 +30,7 @@ void pool_destroy(struct pool *p)
 
 static struct slot *slot_at(const struct pool *p, uint32_t i)
 {
-	return (struct slot *)(void *)(p->chunks[i / CHUNK] + (size_t)(i % CHUNK) * p->slot_bytes);
+	return (struct slot *)(void *)(p->chunks[i >> p->shift] + (size_t)(i & ((1u << p->shift) - 1)) * p->slot_bytes);
 }
 
 static int grow(struct pool *p)
@@ -37,10 +39,10 @@ static int grow(struct pool *p)
 	if (!chunks)
 		return -1;
 	p->chunks = chunks;
-	unsigned char *c = aligned_alloc(16, p->slot_bytes * CHUNK);
+	unsigned char *c = aligned_alloc(16, p->slot_bytes << p->shift);
 	if (!c)
 		return -1;
-	memset(c, 0, p->slot_bytes * CHUNK);
+	memset(c, 0, p->slot_bytes << p->shift);
 	p->chunks[p->n_chunks++] = c;
 	return 0;
 }
@@ -55,7 +57,7 @@ void *pool_new(struct pool *p, handle *h)
 		p->free_head = slot_at(p, i)->next;
 	} else {
 		i = p->fresh;
-		if (i / CHUNK >= p->n_chunks && grow(p) != 0)
+		if (i >> p->shift >= p->n_chunks && grow(p) != 0)
 			return NULL;
 		p->fresh++;
 	}

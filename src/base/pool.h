@@ -13,9 +13,10 @@ struct pool {
 	uint32_t n_chunks, used, max; /* objects in use, at most */
 	uint32_t free_head;           /* index + 1 of the first free place; 0 none */
 	uint32_t fresh;               /* places never used begin here */
+	uint8_t shift;                /* objects of a chunk: 1 << shift */
 };
 
-/* max: the limit on objects; memory grows by chunks of 256 objects as needed. */
+/* max: the limit on objects; memory grows by chunks of 256 objects as needed (of 16 when max is at most 256). */
 void pool_init(struct pool *p, size_t obj_bytes, uint32_t max);
 void pool_destroy(struct pool *p);
 /* A zeroed object; NULL at the limit or without memory. */

@@ -83,7 +83,8 @@ bool prov_extension(struct text *t, const struct service *s, const struct site_s
 	polycom_config_set_int(&c, "reg.1.lineKeys", 1);
 	polycom_config_set(&c, "reg.1.server.1.address", server);
 	polycom_config_set_int(&c, "reg.1.server.1.port", s->sip_port);
-	polycom_config_set(&c, "reg.1.server.1.transport", SPAN_LIT("UDPOnly"));
+	polycom_config_set(&c, "reg.1.server.1.transport",
+			   st->phone_transport == SITE_SETTINGS_PHONE_TRANSPORT_TCP ? SPAN_LIT("TCPOnly") : SPAN_LIT("UDPOnly"));
 	polycom_config_set_int(&c, "reg.1.server.1.expires", 3600);
 	polycom_config_set_int(&c, "reg.1.server.1.expires.overlap", 60);
 	polycom_config_set_int(&c, "reg.1.server.1.register", 1);

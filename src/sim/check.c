@@ -3,6 +3,29 @@
 
 enum { LINGER_US = 70 * US_PER_S }; /* 64 T1 and the layers above it */
 
+void check_note_request(struct world *w, struct sim_phone *p, struct span bytes)
+{
+	struct sip_msg m;
+	struct sip_error err;
+	if (bytes.n < 8 || span_starts(bytes, SPAN_LIT("SIP/")) || sip_parse(&m, bytes, &err) != 0)
+		return;
+	p->asked[p->n_asked++ % SIM_ASKED] = (struct asked){world_hash(w, m.via.branch), world_hash(w, m.call_id), world_hash(w, m.from.tag), m.cseq};
+}
+
+static void check_answer(struct world *w, const struct sip_flow *to, const struct sip_msg *m)
+{
+	const struct sim_phone *p = net_phone_of(w, &to->remote);
+	uint64_t branch = world_hash(w, m->via.branch);
+	for (uint32_t i = 0; p && i < SIM_ASKED; i++) {
+		const struct asked *a = &p->asked[i];
+		if (a->branch != branch)
+			continue;
+		if (a->cseq != m->cseq || a->call_id != world_hash(w, m->call_id) || a->from_tag != world_hash(w, m->from.tag))
+			violation(w, "the answer %u to %s has another CSeq, Call-ID or From tag than the request", m->status, p->ext);
+		return;
+	}
+}
+
 /* Read with the strict parser of the house: what it refuses no phone has to understand. */
 void check_sip(struct world *w, const struct sip_flow *to, struct span bytes)
 {
@@ -16,6 +39,8 @@ void check_sip(struct world *w, const struct sip_flow *to, struct span bytes)
 		violation(w, "cell sends what cannot be read: %s at byte %zu", err.reason, err.offset);
 		return;
 	}
+	if (!m.is_request)
+		check_answer(w, to, &m);
 	const struct sip_hdr *cl = sip_hdr(&m, SIP_H_CONTENT_LENGTH);
 	uint64_t n = 0;
 	if (!cl || span_u64(cl->value, SIP_MAX_MESSAGE, &n) != 0 || n != (uint64_t)(bytes.p + bytes.n - m.body.p))

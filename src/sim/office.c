@@ -431,6 +431,7 @@ static int people(struct office *o, const char **error)
 		snprintf(name, sizeof name, "User %u", 1000 + i);
 		if (phone_init(w, i, ext, pin, error) != 0)
 			return -1;
+		w->phone[i].tcp = i * w->o.tcp_share - (double)(uint32_t)(i * w->o.tcp_share) + w->o.tcp_share >= 1;
 		if (web_extension(w, ext, name, pin) != 0) {
 			*error = "an extension could not be made";
 			return -1;

@@ -45,17 +45,18 @@ static const char *failed_story(const struct office_call *c)
 	return "it failed";
 }
 
-/* A caller who hung up before the answer: whatever the other saw, the script is fulfilled once both are done. */
-static const char *abandoned_story(const struct office_call *c)
-{
-	return c->callee.talk_us && c->callee.over_us - c->callee.talk_us > 40 * (int64_t)US_PER_S ? "the callee talked to nobody" : NULL;
-}
-
 static int64_t tolerance_ms(const struct world *w)
 {
 	if (w->o.net.loss == 0)
 		return 1000;
 	return w->o.net.loss < 0.1 ? 13000 : 33000;
+}
+
+/* A caller who hung up before the answer: the other must stop ringing, or talk to nobody for a moment only. */
+static const char *abandoned_story(const struct world *w, const struct office_call *c)
+{
+	int64_t after_us = c->callee.over_us - c->caller.over_us;
+	return c->callee.rung_us && after_us > tolerance_ms(w) * 1000 ? "the callee was left behind" : NULL;
 }
 
 static void check_leg(struct office *o, const struct office_call *c, const struct side *s, uint8_t direction)
@@ -118,7 +119,7 @@ void outcome_final(struct office *o, struct office_call *c)
 		why = talk_story(c);
 		o->w.res.completed += why == NULL;
 	} else if (c->caller.hung_up && c->caller.status == 0) {
-		why = c->cancelled ? abandoned_story(c) : "the caller had to give up";
+		why = c->cancelled ? abandoned_story(&o->w, c) : "the caller had to give up";
 		o->w.res.abandoned += why == NULL;
 	} else {
 		why = failed_story(c);

@@ -93,6 +93,7 @@ static void on_out(struct vphone_sink *s, const struct vphone_out *o)
 		p->changed = true;
 		if (w->o.verbose)
 			world_say(w, SAY_TRACE, "phone %s >> " SPAN_FMT, p->ext, SPAN_ARG(o->bytes));
+		check_note_request(w, p, o->bytes);
 		net_from_phone(w, p, &o->flow, o->bytes);
 		break;
 	case VP_OUT_HTTP:
@@ -196,7 +197,6 @@ int phone_power(struct world *w, struct sim_phone *p, uint16_t sip_port, uint16_
 	p->v = vphone_new(&o, w->now, error);
 	if (!p->v)
 		return -1;
-	p->powered = true;
 	world_at(w, w->now, EV_START, p->i, 0, NULL);
 	return 0;
 }

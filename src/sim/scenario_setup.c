@@ -12,7 +12,7 @@ struct setup {
 	struct site_settings st;
 	char ext[SCN_PHONES][8];
 	const char *model[SCN_PHONES];
-	bool off[SCN_PHONES];
+	bool off[SCN_PHONES], tcp[SCN_PHONES];
 };
 
 bool scn_is_setup(struct span w)
@@ -69,7 +69,7 @@ static int site_line(struct setup *u, struct span rest)
 	return 0;
 }
 
-/* phone 3 ext 202 | phone 3 off | phone 2 model SPIP650 */
+/* phone 3 ext 202 | phone 3 off | phone 3 tcp | phone 2 model SPIP650 */
 static int phone_line(struct setup *u, struct span rest)
 {
 	uint64_t n;
@@ -79,6 +79,8 @@ static int phone_line(struct setup *u, struct span rest)
 		struct span key = scn_word(&rest);
 		if (span_eqz(key, "off"))
 			u->off[n - 1] = true;
+		else if (span_eqz(key, "tcp"))
+			u->tcp[n - 1] = true;
 		else if (span_eqz(key, "ext")) {
 			if (!span_copyz(scn_word(&rest), u->ext[n - 1], sizeof u->ext[0]))
 				return -1;
@@ -135,6 +137,7 @@ static int make_phones(struct scenario *s, const struct setup *u, const char **e
 		if (phone_init(w, i, u->ext[i], pin, error) != 0)
 			return -1;
 		w->phone[i].model = u->model[i];
+		w->phone[i].tcp = u->tcp[i];
 		if (!site_extension_find(w->site, span_z(u->ext[i])) && web_extension(w, u->ext[i], name, pin) != 0) {
 			*error = "an extension could not be made";
 			return -1;

@@ -20,6 +20,7 @@ struct sim_opts {
 	uint64_t seed;
 	struct sim_net net;
 	const char *sabotage; /* NULL: none */
+	double tcp_share;     /* office day: part of the phones that use TCP */
 	double rate;          /* office day: calls per person against an ordinary day; 0: 1 */
 	bool verbose;         /* every event goes to say */
 	struct record_sink *record; /* NULL, or gets the cell's recording */

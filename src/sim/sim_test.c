@@ -70,25 +70,37 @@ static void office_survives_loss(void **state)
 {
 	(void)state;
 	struct sim_opts o = small;
+	uint64_t calls = 0;
 	o.net.loss = 0.05;
+	o.hours = 1;
+	o.tcp_share = 0.2;
 	o.say_max = 20;
-	for (o.seed = 1; o.seed <= 5; o.seed++) {
+	for (o.seed = 1; o.seed <= 8; o.seed++) {
 		struct sim_result a = day(o);
 		assert_int_equal(a.lost, 0);
 		assert_int_equal(a.violations, 0);
+		calls += a.calls;
 	}
+	assert_true(calls > 1000);
 }
 
+/* Challenges are answered without state: with a fifth of all lost, 7 INVITEs and their 401 may all be gone (0.36^7). */
 static void office_survives_bad_network(void **state)
 {
 	(void)state;
 	struct sim_opts o = small;
+	uint64_t calls = 0, lost = 0;
 	o.net = (struct sim_net){.loss = 0.20, .dup = 0.02, .reorder = 0.10, .delay_us = 20000, .jitter_us = 100000};
-	o.say_max = 20;
-	struct sim_result a = day(o);
-	assert_int_equal(a.violations, 0);
-	assert_true(a.calls > 100);
-	assert_true(a.lost * 200 <= a.calls); /* at least 99.5 % */
+	o.hours = 1;
+	o.say_max = 5;
+	for (o.seed = 11; o.seed < 19; o.seed++) {
+		struct sim_result a = day(o);
+		assert_int_equal(a.violations, 0);
+		calls += a.calls;
+		lost += a.lost;
+	}
+	assert_true(calls > 1000);
+	assert_true(lost * 200 <= calls); /* at least 99.5 % */
 }
 
 static void every_sabotage_is_noticed(void **state)

@@ -213,6 +213,15 @@ void web_request(struct world *w, struct sim_phone *p, const struct vphone_out *
 	world_at(w, w->now + 2 * net_delay(w), EV_HTTP_ASK, 0, 0, j); /* TCP handshake and request */
 }
 
+/* What an administrator's override would say; the service itself writes UDPOnly. */
+static void prefer_tcp(char *body, size_t n)
+{
+	struct span b = span_mem(body, n);
+	ptrdiff_t at = n ? span_find(b, SPAN_LIT("\"UDPOnly\"")) : -1;
+	if (at >= 0)
+		memcpy(body + at + 1, "TCP", 3);
+}
+
 void web_ask(struct world *w, struct http_job *j)
 {
 	struct http_request rq = {.method = j->method, .path = j->path, .query = j->query, .user_agent = j->user_agent,
@@ -231,6 +240,8 @@ void web_ask(struct world *w, struct http_job *j)
 		memcpy(j->answer, rs.body.p, rs.body.n);
 		j->answer_n = rs.body.n;
 	}
+	if (w->phone[j->phone].tcp)
+		prefer_tcp(j->answer, j->answer_n);
 	struct text t = TEXT_ARRAY(j->challenge);
 	for (int i = 0; i < rs.n_header; i++) {
 		if (!span_ieqz(span_z(rs.header[i].name), "WWW-Authenticate"))

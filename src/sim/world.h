@@ -70,6 +70,13 @@ struct link {
 
 /* ---- phones (phone.c) ---------------------------------------------------------------------------------------- */
 
+/* What a phone asked lately: the answers must be to that. */
+enum { SIM_ASKED = 32 };
+struct asked {
+	uint64_t branch, call_id, from_tag;
+	uint32_t cseq;
+};
+
 struct world;
 struct sim_phone {
 	struct vphone *v;
@@ -83,10 +90,12 @@ struct sim_phone {
 	size_t flash_n, flash_cap;
 	uint16_t rtp_port[SIM_RTP_PORTS]; /* open pairs; 0 free */
 	uint16_t next_tcp_port;
+	struct asked asked[SIM_ASKED];
+	uint32_t n_asked;
 	uint32_t link;       /* index + 1 of its live TCP link */
 	int64_t timer_at;    /* queued wake-up */
 	int64_t changed_at;  /* last step that said something to the world */
-	bool changed, registered_once, powered;
+	bool changed, registered_once, tcp;
 	int32_t heard_from;  /* whose voice came last, ORIGIN_NONE: the switch's own */
 	int64_t heard_at;
 	uint64_t heard, foreign;
@@ -251,6 +260,7 @@ const struct cdr_seen *store_find(const struct world *w, struct span call_id, ui
 
 /* check.c */
 void check_sip(struct world *w, const struct sip_flow *to, struct span bytes);
+void check_note_request(struct world *w, struct sim_phone *p, struct span bytes);
 void check_note_register(struct world *w);
 void check_media(struct world *w, const struct media_cmd *c);
 void check_periodic(struct world *w, bool full);

@@ -71,9 +71,8 @@ static void test_shapes(void **s)
 	struct sip_msg m;
 	struct sip_error err;
 	talk(r);
-	const char *inv = r->p[1].last_invite;
-	inv = r->p[0].last_invite;
-	assert_int_equal(strncmp(inv, "INVITE sip:202@10.0.0.1;user=phone SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.11;branch=z9hG4bK", 87), 0);
+	const char *inv = r->p[0].last_invite;
+	assert_ptr_equal(inv, strstr(inv, "INVITE sip:202@10.0.0.1;user=phone SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.11;branch=z9hG4bK"));
 	assert_non_null(strstr(inv, "To: <sip:202@10.0.0.1;user=phone>\r\n"));
 	assert_non_null(strstr(inv, "Contact: <sip:201@10.0.0.11>\r\n"));
 	assert_non_null(strstr(inv, "Allow: INVITE,ACK,BYE,CANCEL,OPTIONS,INFO,MESSAGE,SUBSCRIBE,NOTIFY,PRACK,UPDATE,REFER\r\n"));
@@ -375,6 +374,7 @@ static void test_many(void **s)
 	rig_do(r, 2, "dial", "202");
 	rig_run_ms(r, 500);
 	assert_int_equal(rig_view(r, 2).call[0].last_status, 486);
+	rig_run_ms(r, 60000);
 	all_gone(r);
 	rig_free(r);
 }

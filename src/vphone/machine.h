@@ -232,6 +232,8 @@ struct vphone {
 	uint16_t rtp_interval_ms;
 	int64_t boot_us;
 	bool rtp_silent;
+	char force_transport;
+	uint16_t force_rtp_base;
 
 	struct vphone_sink *sink; /* of the step under way */
 	int64_t now_us;
@@ -259,6 +261,12 @@ struct vphone {
 	struct timer digit_timer;
 	bool second_tone;
 
+	/* of the call whose media ended last, for the report */
+	struct {
+		uint64_t rx, tx, lost, foreign;
+		uint32_t jitter_us;
+		int tone_hz;
+	} ended;
 	uint32_t boots, registers_sent, http_requests, http_id, rules, n_defects;
 	struct vp_defect *defects; /* VP_DEFECTS when any */
 	uint8_t used_defects;

@@ -46,6 +46,12 @@ void vp_media_close(struct vphone *v, struct vp_call *c)
 	if (!m)
 		return;
 	wheel_cancel(&v->wheel, &m->timer);
+	v->ended.rx = m->rx.packets;
+	v->ended.tx = m->tx;
+	v->ended.lost = rtp_rx_lost(&m->rx);
+	v->ended.foreign = m->foreign;
+	v->ended.jitter_us = rtp_rx_jitter_us(&m->rx);
+	v->ended.tone_hz = v->sink ? vp_media_heard_hz(v, m) : 0;
 	vp_out(v, &(struct vphone_out){.kind = VP_OUT_RTP_CLOSE, .rtp_port = m->port});
 	free(m->pcm);
 	free(m);
@@ -79,6 +85,11 @@ void vp_media_update(struct vphone *v, struct vp_call *c)
 	struct vp_media *m = c->media;
 	if (!m)
 		return;
+	/* what the switch no longer passes on while we hold is no loss: the next packet begins a new run */
+	if (c->hold_local && m->rx.begun) {
+		m->rx.lost_before = rtp_rx_lost(&m->rx);
+		m->rx.begun = false;
+	}
 	if (!sending(v, c)) {
 		wheel_cancel(&v->wheel, &m->timer);
 	} else if (!timer_is_set(&m->timer)) {
@@ -224,11 +235,12 @@ static void hear_event(struct vphone *v, struct vp_media *m, const struct rtp *h
 
 void vp_media_rtp(struct vphone *v, const struct vphone_in *in)
 {
-	struct vp_media *m = NULL;
+	struct vp_call *c = NULL;
 	struct rtp h;
-	for (int i = 0; i < VP_CALLS && v->calls[i] && !m; i++)
+	for (int i = 0; i < VP_CALLS && v->calls[i] && !c; i++)
 		if (v->calls[i]->media && v->calls[i]->media->port == in->rtp_port)
-			m = v->calls[i]->media;
+			c = v->calls[i];
+	struct vp_media *m = c ? c->media : NULL;
 	if (!m || !m->have_remote) /* RTCP comes to the odd port: not read */
 		return;
 	if (v->set.filter_ip && !addr_same_ip(&in->rtp_from, &m->remote)) {
@@ -236,6 +248,8 @@ void vp_media_rtp(struct vphone *v, const struct vphone_in *in)
 		vp_rule(v, "T30.rtp-source", false, "RTP from another address than the SDP named");
 		return;
 	}
+	if (c->hold_local) /* nothing is listened to */
+		return;
 	if (!vp_rule(v, "RFC3550-5.1", rtp_parse(in->bytes, &h) == 0, "malformed RTP packet of %zu bytes", in->bytes.n))
 		return;
 	if (h.pt == m->te_rx && m->te_rx != 0xff) {

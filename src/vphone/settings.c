@@ -46,6 +46,8 @@ static void general(struct vphone *v)
 	s->impossible_s = vp_cfg_u(v, 4, 100, "dialplan.impossibleMatchHandling.timeOut");
 	s->te_pt = (uint8_t)vp_cfg_u(v, 127, 127, "tone.dtmf.rfc2833Payload"); /* section 6.2 */
 	s->rtp_start = (uint16_t)(vp_cfg_u(v, 2222, 65534, "tcpIpApp.port.rtp.mediaPortRangeStart") & ~1u);
+	if (v->force_rtp_base)
+		s->rtp_start = v->force_rtp_base;
 	/* section 7.11: 60 and 60; SoundPoint does not honour 0 as "for ever" */
 	s->offering_s = vp_cfg_u(v, 60, 3600, "call.offeringTimeOut");
 	s->ringback_s = vp_cfg_u(v, 60, 3600, "call.ringBackTimeOut");
@@ -57,6 +59,8 @@ static void general(struct vphone *v)
 /* Section 3, transport rule: an IP address or an explicit port means UDP unless another transport is named. */
 static enum sip_transport transport_of(struct vphone *v, struct span name)
 {
+	if (v->force_transport)
+		return v->force_transport == 't' ? SIP_TCP : SIP_UDP;
 	if (span_istarts(name, SPAN_LIT("TCP")))
 		return SIP_TCP;
 	vp_rule(v, "V15.tls", !span_ieqz(name, "TLS"), "TLS is configured: this phone has no TLS yet, uses TCP");

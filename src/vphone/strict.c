@@ -111,5 +111,7 @@ void vphone_report(const struct vphone *v, struct text *t)
 		text_json(t, span_z(v->defects[i].first));
 		text_putc(t, '}');
 	}
-	text_lit(t, "]}");
+	text_fmt(t, "],\"last_call\":{\"rtp_rx\":%llu,\"rtp_tx\":%llu,\"rtp_lost\":%llu,\"rtp_foreign\":%llu,\"jitter_us\":%u,\"tone_hz\":%d}}",
+		 (unsigned long long)v->ended.rx, (unsigned long long)v->ended.tx, (unsigned long long)v->ended.lost,
+		 (unsigned long long)v->ended.foreign, v->ended.jitter_us, v->ended.tone_hz);
 }

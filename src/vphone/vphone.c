@@ -81,6 +81,8 @@ struct vphone *vphone_new(const struct vphone_opts *o, int64_t now_us, const cha
 	v->rng = rng_seed(o->seed.k0, o->seed.k1);
 	v->rtp_interval_ms = o->rtp_interval_ms ? o->rtp_interval_ms : 20;
 	v->rtp_silent = o->rtp_silent;
+	v->force_transport = o->force_transport;
+	v->force_rtp_base = o->force_rtp_base & 0xfffeu;
 	v->boot_us = (o->boot_ms ? o->boot_ms : 2000) * 1000;
 	v->focus = 0;
 	v->now_us = now_us;

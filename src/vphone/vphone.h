@@ -22,6 +22,9 @@ struct vphone_opts {
 	uint16_t rtp_interval_ms; /* 20: every packet; 500: probe of the office day */
 	int64_t boot_ms;          /* time from power to the first request, default 2000 */
 	bool rtp_silent;          /* send no RTP */
+	/* For tests, against what the configuration says: 0 as configured, 'u' UDP, 't' TCP; first RTP port, 0 as configured. */
+	char force_transport;
+	uint16_t force_rtp_base;
 };
 
 enum vphone_in_kind { VP_IN_START, VP_IN_TIMER, VP_IN_SIP, VP_IN_CONN /* TCP result */, VP_IN_HTTP, VP_IN_RTP, VP_IN_USER };

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""./accept: each point runs what a person would run and prints `ok POINT figure` or `FAIL POINT figure`."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+os.chdir(ROOT)
+
+
+def sh(cmd, timeout=1800, env=None):
+    p = subprocess.run(cmd, shell=isinstance(cmd, str), capture_output=True, text=True, errors="replace", timeout=timeout,
+                       env=dict(os.environ, **(env or {})))
+    return p.returncode, p.stdout, p.stderr
+
+
+def pytest(files, **env):
+    missing = [f for f in files if not pathlib.Path("tests/live", f).exists()]
+    if missing:
+        return False, "missing: " + " ".join(missing)
+    rc, out, _ = sh(["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"] + ["tests/live/" + f for f in files], env=env)
+    return rc == 0, out.strip().splitlines()[-1]
+
+
+def last_json(text):
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            return json.loads(line)
+    return {}
+
+
+def fresh():
+    """A minimal debootstrap system: clone, ./run, READY, the second ./run READY in under 5 s, ./test."""
+    return pytest_free_system()
+
+
+def pytest_free_system():
+    root = pathlib.Path(os.environ.get("STROWGER_FRESH", "/var/tmp/strowger-fresh"))
+    if not (root / "bin/bash").exists():
+        rc, _, err = sh(["debootstrap", "--variant=minbase", "--include=git,sudo,ca-certificates", "bookworm", str(root)])
+        if rc:
+            return False, "debootstrap: " + err[-200:]
+    sh(f"rm -rf {root}/root/strowger && git clone -q {ROOT} {root}/root/strowger && mount --bind /proc {root}/proc; mount --bind /dev {root}/dev;"
+       f"cp /etc/apt/sources.list {root}/etc/apt/ 2>/dev/null; cp -r /etc/apt/sources.list.d/debian.sources {root}/etc/apt/sources.list.d/ 2>/dev/null;"
+       f"cp /etc/resolv.conf {root}/etc/resolv.conf")
+    shared = ROOT.parent / "shared"
+    if shared.exists():
+        sh(f"rm -rf {root}/root/shared && cp -r {shared} {root}/root/shared")
+    try:
+        times = []
+        for _ in (1, 2):
+            t = time.monotonic()
+            p = subprocess.Popen(["chroot", str(root), "/bin/bash", "-c", "cd /root/strowger && exec ./run --port-base 31000 --listen 127.0.0.1"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            ok = any(line.startswith("READY") for line in p.stdout)
+            times.append(time.monotonic() - t)
+            p.terminate()
+            p.stdout.read()
+            if p.wait(30) != 0 or not ok:
+                return False, f"./run: ready={ok} exit={p.returncode}"
+        rc, out, _ = sh(["chroot", str(root), "/bin/bash", "-c", "cd /root/strowger && ./test"], 3000)
+        return rc == 0 and times[1] < 5, f"first READY {times[0]:.0f} s, second {times[1]:.1f} s, ./test: {out.strip().splitlines()[-1] if out.strip() else 'nothing'}"
+    finally:
+        sh(f"umount {root}/proc {root}/dev")
+
+
+def office(*extra):
+    rc, out, err = sh(["build/sim", "--phones", "1000", "--hours", "24", "--seed", "7", *extra])
+    return rc, last_json(out)
+
+
+def office_day():
+    """1,000 phones, 24 hours, seed 7: under 60 s, 0 violations, 0 lost, over 15,000 calls, the same hash twice."""
+    rc, a = office()
+    _, b = office()
+    ok = rc == 0 and a.get("violations") == 0 and a.get("lost") == 0 and a.get("calls", 0) > 15000 and a["hash"] == b.get("hash") and a["wall_s"] < 60
+    return ok, f"calls={a.get('calls')} lost={a.get('lost')} violations={a.get('violations')} wall_s={a.get('wall_s')} same_hash={a.get('hash') == b.get('hash')}"
+
+
+def office_loss():
+    """The same day with 5 % loss: 0 lost."""
+    rc, a = office("--loss", "0.05")
+    return rc == 0 and a.get("lost") == 0, f"calls={a.get('calls')} lost={a.get('lost')} violations={a.get('violations')} wall_s={a.get('wall_s')}"
+
+
+def sabotage():
+    """At least 15 planted defects, each gives violations."""
+    _, out, _ = sh(["build/sim", "--list-sabotage"])
+    names = [line.split()[0] for line in out.splitlines() if line.strip()]
+    missed = []
+    for n in names:
+        _, o, _ = sh(["build/sim", "--phones", "20", "--hours", "4", "--seed", "3", "--sabotage", n])
+        if not last_json(o).get("violations"):
+            missed.append(n)
+    return len(names) >= 15 and not missed, f"{len(names)} defects, not caught: {' '.join(missed) or 'none'}"
+
+
+def replay():
+    """A live recording of 100 calls gives the same outputs again."""
+    from lib import Daemon, sip_load
+    rec = "/tmp/strowger-accept.rec"
+    pathlib.Path(rec).unlink(missing_ok=True)
+    d = Daemon(29000, "--record", rec)
+    try:
+        d.start()
+        users = d.users(20)
+        _, r, _ = sip_load("call", d.sip, users, 100, 8, d.proc.pid, 50)
+        d.stop()
+    finally:
+        d.close()
+    rc, out, err = sh(["build/sim", "--replay", rec])
+    v = last_json(out)
+    return rc == 0 and v.get("equal") is True and r["failed"] == 0, f"calls={r['ops']} failed={r['failed']} {json.dumps(v)} {err[-200:] if rc else ''}"
+
+
+def budget():
+    """design.md section 6: registration <= 15 us, call <= 80 us, relay <= 4 us."""
+    limits, seen, ok = {"registration": 15, "call": 80, "relay": 4}, [], True
+    for name, most in limits.items():
+        _, out, _ = sh(["/usr/bin/python3", "benchmarks/run.py", name], 120)
+        v = last_json(out)
+        us = v.get("cpu_us_per_op")
+        ok = ok and us is not None and us <= most
+        seen.append(f"{name}={us} us (budget {most}, {v.get('peer')}: {v.get('peer_cpu_us_per_op')})")
+    return ok, "; ".join(seen)
+
+
+def fuzz():
+    """The message, URI, SDP and auth fuzzers, 10 CPU-minutes each, no finding."""
+    rc, out, err = sh(["./fuzz", "--minutes", "10", "sip_msg_msg_fuzz", "sip_msg_uri_fuzz", "sip_sdp_sdp_fuzz", "sip_auth_auth_fuzz"], 3000)
+    return rc == 0, "; ".join(out.strip().splitlines()[-4:])
+
+
+POINTS = {
+    "fresh": fresh,
+    "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
+    "baresip": lambda: pytest(["test_baresip.py"]),
+    "sipp-load": lambda: pytest(["test_sipp.py"], STROWGER_SECONDS="60"),
+    "office-day": office_day,
+    "office-loss": office_loss,
+    "sabotage": sabotage,
+    "replay": replay,
+    "loss-live": lambda: pytest(["test_loss.py"], STROWGER_CALLS="1000"),
+    "rfc4475": lambda: pytest(["test_torture.py"]),
+    "fuzz": fuzz,
+    "budget": budget,
+    "bad-input": lambda: pytest(["test_bad_input.py", "test_provision.py"]),
+}
+
+
+def main():
+    names = [n for n in sys.argv[1:] if n not in ("switch-core", "--list")] or list(POINTS)
+    if "--list" in sys.argv:
+        print("\n".join(POINTS))
+        return
+    bad = 0
+    for n in names:
+        if n not in POINTS:
+            sys.exit(f"accept: no point named {n}; there are: {' '.join(POINTS)}")
+        t = time.monotonic()
+        try:
+            ok, figure = POINTS[n]()
+        except Exception as e:
+            ok, figure = False, f"{type(e).__name__}: {e}"
+        bad += not ok
+        print(f"{'ok' if ok else 'FAIL'} {n} {figure} ({time.monotonic() - t:.0f} s)", flush=True)
+    sys.exit(1 if bad else 0)
+
+
+main()
