@@ -352,8 +352,9 @@ struct cell_counts cell_host_counts(struct cell_host *h)
 
 /* ---- life ---- */
 
-/* Busy: one wake-up serves a millisecond's messages (175 us of CPU a call at 1,000 a second became 60: docs/bench.md). */
-enum { GATHER_US = 1000 };
+/* Busy: one wake-up serves two milliseconds' messages. A wake-up costs as much as several messages: at 1,000 calls a
+ * second a call cost 175 us of CPU without gathering, about 100 with it (docs/bench.md). */
+enum { GATHER_US = 2000 };
 
 struct cell_host *cell_host_new(const struct cell_host_opts *o)
 {
