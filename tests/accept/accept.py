@@ -93,7 +93,7 @@ def sabotage():
     names = [line.split()[0] for line in out.splitlines() if line.strip()]
     missed = []
     for n in names:
-        _, o, _ = sh(["build/sim", "--phones", "20", "--hours", "4", "--seed", "3", "--sabotage", n])
+        _, o, _ = sh(["build/sim", "--phones", "100", "--hours", "8", "--seed", "3", "--sabotage", n])
         if not last_json(o).get("violations"):
             missed.append(n)
     return len(names) >= 15 and not missed, f"{len(names)} defects, not caught: {' '.join(missed) or 'none'}"
