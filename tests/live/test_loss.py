@@ -55,7 +55,6 @@ def lossy():
 
 
 @pytest.mark.row("R16")
-@pytest.mark.skipif(os.getuid() != 0, reason="network namespaces need root")
 def test_calls_survive_loss(lossy, tmp_path):
     daemon, there = lossy
     a, b = add_generic(daemon, 4001), add_generic(daemon, 4002)
