@@ -9,11 +9,17 @@ int cli_show(struct cli *c)
 {
 	json_t *all = json_array(), *page = NULL;
 	unsigned long long cursor = 0;
+	long limit = 0;
+	char *end;
 	int rc;
+	if (c->argc > 1 || (c->argc == 1 && ((limit = strtol(c->argv[0], &end, 10)) < 1 || limit > 9999 || *end || strcmp(c->what, "cdr") != 0))) {
+		json_decref(all);
+		return CLI_USAGE;
+	}
 	do {
 		char path[128];
-		snprintf(path, sizeof path, "%s?cursor=%llu", c->what, cursor);
-		rc = cli_request(c, "GET", cursor ? path : c->what, NULL, &page);
+		snprintf(path, sizeof path, "%s?cursor=%llu&limit=%ld", c->what, cursor, limit);
+		rc = cli_request(c, "GET", cursor || limit ? path : c->what, NULL, &page);
 		json_t *items = json_is_object(page) ? json_object_get(page, "items") : page;
 		cursor = json_is_object(page) ? (unsigned long long)json_integer_value(json_object_get(page, "next")) : 0;
 		if (rc == CLI_OK && json_is_array(items))

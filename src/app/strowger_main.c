@@ -9,7 +9,7 @@ static const struct cli_command commands[] = {
 	{"show calls", "calls there are now", cli_show, "calls"},
 	{"show registrations", "who is registered from where", cli_show, "registrations"},
 	{"show phones", "phones: number, status, type, model, firmware, address", cli_show, "phones"},
-	{"show cdr", "call records, newest first", cli_show, "cdr"},
+	{"show cdr", "[N]: call records, newest first (100, at most 9999)", cli_show, "cdr"},
 	{"show extensions", "extensions", cli_show, "extensions"},
 	{"show devices", "devices of all extensions", cli_show, "devices"},
 	{"show status", "counters of the switch", cli_show, "status"},
