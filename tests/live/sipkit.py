@@ -75,12 +75,13 @@ class Ua:
                 f'algorithm=MD5, qop=auth, nc=00000001, cnonce="cafe"\r\n')
 
     def register(self, expires=300):
-        """The status of REGISTER after the digest."""
+        """The status of REGISTER after the digest; the whole answer is kept in .answer."""
         uri, to = "sip:127.0.0.1", f"sip:{self.user}@127.0.0.1"
         extra = f"Expires: {expires}\r\n"
         got = self.ask("REGISTER", uri, to=to, extra=extra)
         assert got and status(got) in (401, 407), got
         got = self.ask("REGISTER", uri, to=to, extra=extra + self.digest(got, "REGISTER", uri))
+        self.answer = got
         return status(got) if got else None
 
     def alive(self, timeout=1.0):
