@@ -25,7 +25,7 @@ class Sipp:
         cmd = ["sipp"] + ([remote] if remote else []) + ["-sf", str(SCENARIOS / scenario), "-i", addr, "-p", str(port), "-nostdin",
                "-trace_stat", "-trace_counts", "-fd", "1", "-trace_err", "-timer_resol", "10", *map(str, args)]
         if netns:
-            cmd = ["ip", "netns", "exec", netns, *cmd]
+            cmd = ["nsenter", f"--net=/run/netns/{netns}", *cmd]
         self.out = open(self.dir / "out", "wb")
         self.proc = subprocess.Popen(cmd, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.out, stderr=subprocess.STDOUT)
 

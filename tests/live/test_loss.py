@@ -26,7 +26,7 @@ class NetnsDaemon(Daemon):
     def command(self):
         cmd = super().command()
         cmd[cmd.index("127.0.0.1")] = HERE
-        return ["ip", "netns", "exec", self.netns, *cmd]
+        return ["nsenter", f"--net=/run/netns/{self.netns}", *cmd]
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def lossy():
     try:
         for ns in (ours, theirs):
             sh("ip", "netns", "add", ns)
-            sh("ip", "-n", ns, "link", "set", "lo", "up")
-        sh("ip", "-n", ours, "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", theirs)
+            sh("nsenter", f"--net=/run/netns/{ns}", "ip", "link", "set", "lo", "up")
+        sh("nsenter", f"--net=/run/netns/{ours}", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", theirs)
         for ns, dev, addr in ((ours, "v0", HERE), (theirs, "v1", THERE)):
-            sh("ip", "-n", ns, "addr", "add", f"{addr}/24", "dev", dev)
-            sh("ip", "-n", ns, "link", "set", dev, "up")
+            sh("nsenter", f"--net=/run/netns/{ns}", "ip", "addr", "add", f"{addr}/24", "dev", dev)
+            sh("nsenter", f"--net=/run/netns/{ns}", "ip", "link", "set", dev, "up")
         d.start()
         for ns in (ours, theirs):
-            sh("ip", "netns", "exec", ns, "nft", "-f", "-", input=RULES)
+            sh("nsenter", f"--net=/run/netns/{ns}", "nft", "-f", "-", input=RULES)
         yield d, theirs
         assert d.stop() == 0, d.log
     finally:
