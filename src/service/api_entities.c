@@ -6,7 +6,7 @@
 
 static void not_allowed(struct http_response *rs)
 {
-	api_error(rs, 405, "this method is not for this path", "method", "see docs/api.md");
+	api_error(rs, 405, "this method is not for this path", "method", "GET reads, POST adds to a collection, PATCH changes one, DELETE removes one");
 }
 
 static json_t *body_of(const struct http_request *rq, struct http_response *rs)

@@ -36,7 +36,6 @@ struct service {
 	struct nonce_key nonces;
 	char token[128];
 	uint16_t sip_port;
-	struct hash_key hash;
 	struct guard guard;
 };
 

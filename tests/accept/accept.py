@@ -35,10 +35,6 @@ def last_json(text):
 
 def fresh():
     """A minimal debootstrap system: clone, ./run, READY, the second ./run READY in under 5 s, ./test."""
-    return pytest_free_system()
-
-
-def pytest_free_system():
     root = pathlib.Path(os.environ.get("STROWGER_FRESH", "/var/tmp/strowger-fresh"))
     if not (root / "bin/bash").exists():
         rc, _, err = sh(["debootstrap", "--variant=minbase", "--include=git,sudo,ca-certificates", "bookworm", str(root)])

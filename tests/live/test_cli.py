@@ -6,7 +6,7 @@ import pytest
 from conftest import BUILD
 
 
-@pytest.mark.row("G107", "G110", "G113")
+@pytest.mark.row("G107", "G113")
 def test_extension_life(daemon):
     daemon.cli("extension", "add", "201", "--pin", "4071", "--name", "Ada")
     shown = json.loads(daemon.cli("--json", "extension", "list").stdout)
@@ -20,6 +20,7 @@ def test_extension_life(daemon):
     assert "4071" not in daemon.log
 
 
+@pytest.mark.row("G110")
 def test_phone_list_has_the_columns(daemon):
     daemon.cli("extension", "add", "209", "--pin", "3859")
     cred = json.loads(daemon.cli("--json", "device", "add", "209", "--generic").stdout)

@@ -13,7 +13,6 @@ from sipkit import add_generic, show, wait_for
 from test_baresip import Baresip, assert_tone
 
 TALK = int(os.environ.get("STROWGER_SECONDS", "3"))
-PIN = {"2": "4071", "3": "5182"}
 
 
 class Vphone:
