@@ -1,6 +1,8 @@
 """Debian's baresip, two processes and the switch between them: calls, what is heard, what is written in the call records."""
+import itertools
 import json
 import math
+import os
 import pathlib
 import re
 import socket
@@ -39,14 +41,27 @@ ctrl_tcp_listen 127.0.0.1:{ctrl}
 COMPLAINTS = re.compile(r"(?i)malformed|could not parse|parse error|bad (?:rtp|packet|message)|decode (?:failed|error)|unsupported|no matching|unexpected")
 
 
+NEXT = itertools.cycle(range(12000 + os.getpid() % 40 * 100, 20000, 50))
+
+
 def free_ports(n=3):
-    socks = [socket.socket() for _ in range(n)]
-    for s in socks:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in socks]
-    for s in socks:
-        s.close()
-    return ports
+    """Ports below the ephemeral range (nobody is handed them by chance), each with 20 free ones behind it: baresip takes the
+    next one for TLS, and a range for RTP."""
+    out = []
+    while len(out) < n:
+        port, socks = next(NEXT), []
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                for off in (0, 1):
+                    socks.append(socket.socket(socket.AF_INET, kind))
+                    socks[-1].bind(("127.0.0.1", port + off))
+            out.append(port)
+        except OSError:
+            pass
+        finally:
+            for x in socks:
+                x.close()
+    return out
 
 
 class Baresip:
