@@ -23,7 +23,8 @@ static void say(void *ctx, const char *line)
 
 static int usage(void)
 {
-	fputs("usage: sim --phones N --hours H --seed S [--loss P] [--sabotage NAME] [--dup P] [--tcp SHARE] [--rate R] [--verbose]\n"
+	fputs("usage: sim --phones N --hours H --seed S [--loss P] [--dup P] [--reorder P] [--delay-ms D] [--jitter-ms J]\n"
+	      "           [--crash-every MINUTES] [--tcp SHARE] [--rate R] [--sabotage NAME] [--verbose]\n"
 	      "       sim --scenario FILE [--seed S] [--sabotage NAME] [--verbose]\n"
 	      "       sim --replay FILE\n"
 	      "       sim --list-sabotage\n", stderr);
@@ -41,10 +42,11 @@ static int list_sabotage(void)
 static void print_result(const struct sim_result *r, double wall_s)
 {
 	printf("{\"calls\":%llu,\"completed\":%llu,\"abandoned\":%llu,\"lost\":%llu,\"registrations\":%llu,\"steps\":%llu,"
-	       "\"violations\":%llu,\"hash\":\"%016llx\",\"wall_s\":%.2f}\n",
+	       "\"violations\":%llu,\"crashes\":%llu,\"cut\":%llu,\"interrupted\":%llu,\"hash\":\"%016llx\",\"wall_s\":%.2f}\n",
 	       (unsigned long long)r->calls, (unsigned long long)r->completed, (unsigned long long)r->abandoned,
 	       (unsigned long long)r->lost, (unsigned long long)r->registrations, (unsigned long long)r->steps,
-	       (unsigned long long)r->violations, (unsigned long long)r->hash, wall_s);
+	       (unsigned long long)r->violations, (unsigned long long)r->crashes, (unsigned long long)r->cut,
+	       (unsigned long long)r->interrupted, (unsigned long long)r->hash, wall_s);
 }
 
 static int office(const struct sim_opts *o)
@@ -125,6 +127,8 @@ static int scenario(const char *path, struct sim_opts *o)
 		sum.registrations += r[0].registrations;
 		sum.steps += r[0].steps;
 		sum.violations += r[0].violations;
+		sum.crashes += r[0].crashes;
+		sum.interrupted += r[0].interrupted;
 		sum.hash = sum.hash * 31 + r[0].hash;
 	}
 	print_result(&sum, seconds(CLOCK_MONOTONIC) - t);
@@ -153,14 +157,16 @@ static int replay(const char *path)
 	return rc;
 }
 
-enum { OPT_PHONES = 1, OPT_HOURS, OPT_SEED, OPT_LOSS, OPT_SABOTAGE, OPT_LIST, OPT_SCENARIO, OPT_REPLAY, OPT_VERBOSE, OPT_RATE, OPT_DUP, OPT_TCP };
+enum { OPT_PHONES = 1, OPT_HOURS, OPT_SEED, OPT_LOSS, OPT_SABOTAGE, OPT_LIST, OPT_SCENARIO, OPT_REPLAY, OPT_VERBOSE, OPT_RATE, OPT_DUP, OPT_TCP,
+       OPT_REORDER, OPT_DELAY, OPT_JITTER, OPT_CRASH };
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"phones", 1, NULL, OPT_PHONES}, {"hours", 1, NULL, OPT_HOURS}, {"seed", 1, NULL, OPT_SEED}, {"loss", 1, NULL, OPT_LOSS},
 		{"sabotage", 1, NULL, OPT_SABOTAGE}, {"list-sabotage", 0, NULL, OPT_LIST}, {"scenario", 1, NULL, OPT_SCENARIO},
-		{"replay", 1, NULL, OPT_REPLAY}, {"verbose", 0, NULL, OPT_VERBOSE}, {"rate", 1, NULL, OPT_RATE}, {"dup", 1, NULL, OPT_DUP}, {"tcp", 1, NULL, OPT_TCP}, {NULL, 0, NULL, 0}};
+		{"replay", 1, NULL, OPT_REPLAY}, {"verbose", 0, NULL, OPT_VERBOSE}, {"rate", 1, NULL, OPT_RATE}, {"dup", 1, NULL, OPT_DUP}, {"tcp", 1, NULL, OPT_TCP},
+		{"reorder", 1, NULL, OPT_REORDER}, {"delay-ms", 1, NULL, OPT_DELAY}, {"jitter-ms", 1, NULL, OPT_JITTER}, {"crash-every", 1, NULL, OPT_CRASH}, {NULL, 0, NULL, 0}};
 	struct sim_opts o = {.phones = 20, .hours = 1, .seed = 1, .net = sim_net_office, .say = say, .say_max = 40};
 	const char *scn = NULL, *rec = NULL;
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -169,6 +175,10 @@ int main(int argc, char **argv)
 		case OPT_HOURS: o.hours = strtod(optarg, NULL); break;
 		case OPT_SEED: o.seed = strtoull(optarg, NULL, 10); break;
 		case OPT_DUP: o.net.dup = strtod(optarg, NULL); break;
+		case OPT_REORDER: o.net.reorder = strtod(optarg, NULL); break;
+		case OPT_DELAY: o.net.delay_us = (int64_t)(strtod(optarg, NULL) * 1000); break;
+		case OPT_JITTER: o.net.jitter_us = (int64_t)(strtod(optarg, NULL) * 1000); break;
+		case OPT_CRASH: o.crash_every_min = strtod(optarg, NULL); break;
 		case OPT_TCP: o.tcp_share = strtod(optarg, NULL); break;
 		case OPT_LOSS: o.net.loss = strtod(optarg, NULL); break;
 		case OPT_RATE: o.rate = strtod(optarg, NULL); break;

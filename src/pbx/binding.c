@@ -121,15 +121,23 @@ static void to_row(const struct cell *c, const struct binding *b, struct binding
 	row->reg_id = b->reg_id;
 	row->cseq = b->cseq;
 	row->flow = b->flow;
-	row->expires_wall_ms = (b->expires_us + c->wall_minus_mono_us) / 1000;
+	row->expires_wall_ms = (b->stored_us + c->wall_minus_mono_us) / 1000;
 	row->registered_wall_ms = b->registered_wall_ms;
+}
+
+/* A refresh with the same contact touches memory only, so what is stored must outlive the phone's next refresh, and the
+ * one after it should a crash swallow the row of the next: it is good for three grants, and is written anew when less than
+ * two are left. At a restart the binding then gets one grant at most (binding_restore). */
+bool binding_must_store(const struct cell *c, const struct binding *b)
+{
+	return b->stored_us - c->now_us < 2 * b->granted_us;
 }
 
 void binding_store(struct cell *c, struct binding *b)
 {
 	struct binding_row row;
+	b->stored_us = b->expires_us + 2 * b->granted_us;
 	to_row(c, b, &row);
-	b->stored_us = b->expires_us;
 	struct cell_out out = {.kind = CELL_OUT_BINDING, .u.binding = &row};
 	cell_emit(c, &out);
 }
@@ -192,6 +200,7 @@ void binding_restore(struct cell *c, const struct binding_row *row)
 	const struct aor *a = aor_find(c, span_z(row->extension));
 	if (left_us <= 0 || !row->extension[0] || (a && a->n >= c->o.limits.max_bindings_per_extension))
 		return;
+	int64_t stored_us = c->now_us + left_us;
 	if (left_us > (int64_t)c->o.max_expires_s * SECOND_US)
 		left_us = (int64_t)c->o.max_expires_s * SECOND_US;
 	struct binding *b = binding_new(c, span_z(row->extension));
@@ -209,7 +218,8 @@ void binding_restore(struct cell *c, const struct binding_row *row)
 	b->flow = row->flow;
 	b->flow.conn = 0; /* connections do not outlive the process */
 	b->granted_us = left_us;
-	b->expires_us = b->stored_us = c->now_us + left_us;
+	b->expires_us = c->now_us + left_us;
+	b->stored_us = stored_us;
 	b->registered_wall_ms = row->registered_wall_ms;
 	wheel_set(&c->wheel, &b->expiry, b->expires_us);
 	if (c->site && !still_allowed(c, b))

@@ -42,7 +42,7 @@ struct binding {
 	uint64_t device_id;
 	uint32_t reg_id, cseq;
 	int64_t expires_us, granted_us; /* monotonic; length of the last grant */
-	int64_t stored_us;              /* the expiry that the store knows */
+	int64_t stored_us;              /* until when the stored row is good: beyond expires_us */
 	int64_t registered_wall_ms;
 	char *texts; /* slab block, all texts one behind the other */
 	uint16_t len[BIND_TEXTS];
@@ -314,6 +314,7 @@ struct binding *binding_new(struct cell *c, struct span number);
 bool binding_set_texts(struct cell *c, struct binding *b, const struct span texts[BIND_TEXTS]);
 void binding_drop(struct cell *c, struct binding *b, bool tell);
 void binding_free(struct cell *c, struct binding *b);
+bool binding_must_store(const struct cell *c, const struct binding *b);
 void binding_store(struct cell *c, struct binding *b);
 void binding_restore(struct cell *c, const struct binding_row *row);
 void binding_site_changed(struct cell *c);

@@ -119,13 +119,14 @@ enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *
 	struct span number = sip_unescape(creds.username, user, sizeof user);
 	const struct site_extension *ext = number.n ? site_extension_find(c->site, number) : NULL;
 	const struct site_device *dev = device_that_fits(c, ext, &creds, req->method_name, from);
-	if (!dev || nonce == NONCE_FORGED) {
+	if (!dev) {
 		note_refusal(c, &creds, from);
 		challenge(c, id, req, from, false);
 		return GUARD_DONE;
 	}
-	/* A count seen before is either a replay or a phone that counts from one again: a fresh nonce tells which. */
-	if (nonce == NONCE_STALE || !count_is_new(c, dev, nonce_id, creds.nc)) {
+	/* A count seen before is either a replay or a phone that counts from one again, and a nonce that is not ours may be one of
+	 * before our restart: a fresh nonce tells which. Who knows the secret is no intruder, and must not be counted as one. */
+	if (nonce != NONCE_GOOD || !count_is_new(c, dev, nonce_id, creds.nc)) {
 		challenge(c, id, req, from, true);
 		return GUARD_DONE;
 	}

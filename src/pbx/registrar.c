@@ -190,7 +190,7 @@ static bool keep(struct order *o, const struct wish *w)
 	b->granted_us = w->expires_s * SECOND_US;
 	b->expires_us = c->now_us + b->granted_us;
 	wheel_set(&c->wheel, &b->expiry, b->expires_us);
-	if (changed || b->stored_us - c->now_us <= b->granted_us / 2)
+	if (changed || binding_must_store(c, b))
 		binding_store(c, b);
 	if (moved)
 		move_calls(c, b, &was);

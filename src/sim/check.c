@@ -149,6 +149,8 @@ static void check_phones(struct world *w)
 
 void check_periodic(struct world *w, bool full)
 {
+	if (!w->cell)
+		return;
 	const char *bad = cell_check(w->cell);
 	if (bad)
 		violation(w, "cell: %s", bad);
@@ -165,6 +167,8 @@ void check_periodic(struct world *w, bool full)
 
 void check_quiet(struct world *w, const char *when)
 {
+	if (!w->cell)
+		return;
 	struct cell_counts c = cell_counts(w->cell);
 	if (c.calls || c.legs || c.dialogs || c.slots_used || c.cdr_open)
 		violation(w, "%s: cell still holds %u calls, %u legs, %u dialogs, %u slots, %u open CDRs", when, c.calls, c.legs, c.dialogs,
@@ -187,10 +191,12 @@ static void check_rows(struct world *w)
 	const struct cdr_table *t = &w->cdr;
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct cdr_seen *r = &t->row[i];
+		if (r->gone)
+			continue;
 		if (r->closes != 1)
 			violation(w, "CDR of leg %u of %s was closed %u times", r->leg_no, r->ext, r->closes);
 		for (uint32_t k = i; k-- > 0 && i - k < 4096;)
-			if (t->row[k].call == r->call && t->row[k].leg_no == r->leg_no)
+			if (!t->row[k].gone && t->row[k].call == r->call && t->row[k].leg_no == r->leg_no)
 				violation(w, "two CDRs for leg %u of one call of %s", r->leg_no, r->ext);
 	}
 }

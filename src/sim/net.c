@@ -84,7 +84,8 @@ static struct link *link_open(struct world *w, struct sim_phone *p)
 	*l = (struct link){.conn = w->n_links, .phone = p->i, .phone_port = (uint16_t)(32768 + p->next_tcp_port++ % 28000), .up = true};
 	l->last_at[0] = l->last_at[1] = w->now + 3 * net_delay(w);
 	p->link = l->conn;
-	world_at(w, l->last_at[1], EV_CONN, (uint64_t)p->i << 32 | l->conn, 1, NULL);
+	l->dead = !w->cell; /* nobody listens: the attempt is refused */
+	world_at(w, l->last_at[1], EV_CONN, (uint64_t)p->i << 32 | l->conn, w->cell != NULL, NULL);
 	return l;
 }
 
@@ -159,6 +160,21 @@ void net_cut(struct world *w, struct sim_phone *p)
 		world_at(w, w->now + net_delay(w), EV_CONN, (uint64_t)p->i << 32 | l->conn, 0, NULL);
 }
 
+void net_down(struct world *w)
+{
+	for (uint32_t i = 0; i < w->n_links; i++) {
+		struct link *l = &w->link[i];
+		struct sim_phone *p = &w->phone[l->phone];
+		if (l->dead)
+			continue;
+		l->dead = true;
+		if (p->link == l->conn)
+			p->link = 0;
+		if (p->v)
+			world_at(w, w->now + net_delay(w), EV_CONN, (uint64_t)p->i << 32 | l->conn, 0, NULL);
+	}
+}
+
 /* ---- in and out ---------------------------------------------------------------------------------------------- */
 
 void net_from_cell(struct world *w, const struct sip_flow *to, struct span bytes)
@@ -191,12 +207,15 @@ void net_from_phone(struct world *w, struct sim_phone *p, const struct sip_flow 
 	struct link *l = link_of(w, flow->conn ? flow->conn : p->link);
 	if (!l || l->dead)
 		l = link_open(w, p);
-	stream_send(w, l, 0, bytes);
+	if (!l->dead)
+		stream_send(w, l, 0, bytes);
 }
 
 static void to_cell_host(struct world *w, const struct packet *k)
 {
 	struct span bytes = span_mem(k->bytes, k->n);
+	if (!w->cell)
+		return;
 	if (k->to.port == SIM_SIP_PORT) {
 		struct cell_in in = {.kind = CELL_IN_SIP};
 		in.u.sip.flow = (struct sip_flow){.transport = SIP_UDP, .remote = k->from, .local = w->cell_addr};

@@ -28,6 +28,9 @@ static void dial(struct office *o, uint32_t i)
 	c->caller.state = SIDE_DIALLED;
 	c->dialled_us = o->w.now;
 	c->callee_was_busy = c->callee.phone && (o->person[c->callee.phone->i].in || o->person[c->callee.phone->i].out);
+	/* Nobody is there to take it, or a phone's connection is not back yet. */
+	bool stream = p->tcp || (c->callee.phone && c->callee.phone->tcp);
+	c->cut = !o->w.cell || (stream && o->w.crashed_us && o->w.now - o->w.crashed_us < s_us(RECONNECT_S));
 	me->out = h;
 	o->live++;
 	o->w.res.calls++;
@@ -49,7 +52,7 @@ static void side_over(struct office *o, struct office_call *c, struct side *s)
 	if (c->caller.state != SIDE_OVER || !callee_done || c->final_queued)
 		return;
 	c->final_queued = true;
-	later(o, o->w.o.net.loss > 0 ? s_us(36) : s_us(2), OE_FINAL, pool_handle(&o->calls, c));
+	later(o, o->w.o.net.loss > 0 || c->cut ? s_us(36) : s_us(2), OE_FINAL, pool_handle(&o->calls, c));
 }
 
 static void began_talk(struct office *o, struct office_call *c, struct side *s, handle h)
@@ -331,6 +334,24 @@ static void check_ghosts(struct office *o)
 	}
 }
 
+/* What is up is cut; what is dialled now finds nobody. Then the next one is drawn. */
+static void crash(struct office *o)
+{
+	struct world *w = &o->w;
+	struct office_call *c;
+	for (uint32_t it = 0; (c = pool_next(&o->calls, &it));) {
+		c->cut = true;
+		/* nobody tells them: they notice the silence and hang up */
+		later(o, s_us(office_between(o, 5, 20)), OE_CLEAR_CALLER, pool_handle(&o->calls, c));
+		if (c->callee.phone)
+			later(o, s_us(office_between(o, 5, 20)), OE_CLEAR_CALLEE, pool_handle(&o->calls, c));
+	}
+	world_crash(w, (int64_t)office_between(o, CRASH_DOWN_MIN_MS, CRASH_DOWN_MAX_MS) * 1000);
+	int64_t next = s_us(rng_exp(&w->rng_user, w->o.crash_every_min * 60)) + s_us(5);
+	if (w->now + next < o->t_last)
+		later(o, next, OE_CRASH, 0);
+}
+
 static void tick(struct office *o)
 {
 	sabotage_tick(&o->w);
@@ -397,6 +418,7 @@ static void on_call(struct office *o, struct office_call *c, handle h, enum offi
 		watchdog(o, c);
 		break;
 	case OE_DIAL:
+	case OE_CRASH:
 	case OE_TICK:
 	case OE_POWER:
 		break;
@@ -410,6 +432,8 @@ static void event(void *ctx, uint64_t a, uint32_t b)
 		dial(o, (uint32_t)a);
 	} else if (b == OE_TICK) {
 		tick(o);
+	} else if (b == OE_CRASH) {
+		crash(o);
 	} else if (b == OE_POWER) {
 		power(o, (uint32_t)a);
 	} else {
@@ -447,6 +471,8 @@ static void run_day(struct office *o, struct sim_result *r)
 	for (uint32_t i = 0; i < w->n_phones; i++)
 		office_next_dial(o, i);
 	world_at(w, 60 * US_PER_S, EV_HOST, 0, OE_TICK, NULL);
+	if (w->o.crash_every_min > 0)
+		world_at(w, o->t_first + s_us(rng_exp(&w->rng_user, w->o.crash_every_min * 60)), EV_HOST, 0, OE_CRASH, NULL);
 	world_run(w, o->t_last);
 	/* The last calls end; then everything they left behind must time out. */
 	for (int i = 0; i < 30 && o->live > 0; i++)
@@ -484,6 +510,9 @@ int sim_office(const struct sim_opts *opts, struct sim_result *r, const char **e
 	if (!o->person)
 		goto out;
 	o->w.host = (struct sim_host){event, changed, heard, o};
+	if (sabotage_wants_crash(o->w.sab.which) && o->w.o.crash_every_min <= 0)
+		o->w.o.crash_every_min = SABOTAGE_CRASH_MIN;
+	o->w.disk.on = o->w.o.crash_every_min > 0;
 	o->t_first = s_us(300);
 	o->t_last = s_us(opts->hours * 3600);
 	o->day_offset_us = opts->hours < 12 ? s_us(9 * 3600) : 0; /* a short day is a morning */

@@ -33,11 +33,12 @@ struct office_call {
 	uint8_t holder;  /* 0 nobody, 1 caller, 2 callee, 3 both at the same moment */
 	bool dtmf, callee_was_busy, checked_talk, cancelled, final_queued;
 	bool doomed;     /* the watchdog had to end it */
+	bool cut;        /* the switch died on it */
 };
 
 enum office_ev { /* b of EV_HOST; a: the call's handle or a phone */
 	OE_DIAL, OE_ACT, OE_GIVE_UP, OE_HANG_CALLER, OE_HANG_CALLEE, OE_HOLD_CALLER, OE_HOLD_CALLEE, OE_RESUME_CALLER,
-	OE_RESUME_CALLEE, OE_CLEAR_CALLER, OE_CLEAR_CALLEE, OE_DTMF, OE_FINAL, OE_WATCHDOG, OE_TICK, OE_POWER, OE_TALK_CHECK
+	OE_RESUME_CALLEE, OE_CLEAR_CALLER, OE_CLEAR_CALLEE, OE_DTMF, OE_FINAL, OE_WATCHDOG, OE_TICK, OE_POWER, OE_TALK_CHECK, OE_CRASH
 };
 
 struct person {
@@ -60,6 +61,7 @@ static inline int64_t s_us(double s)
 {
 	return (int64_t)(s * US_PER_S);
 }
+enum { CRASH_DOWN_MIN_MS = 200, CRASH_DOWN_MAX_MS = 3000, RECONNECT_S = 150, SABOTAGE_CRASH_MIN = 5 };
 /* script.c */
 double office_between(struct office *o, double a, double b);
 void office_next_dial(struct office *o, uint32_t i); /* queues OE_DIAL */

@@ -88,7 +88,7 @@ static void check_leg(struct office *o, const struct office_call *c, const struc
 void outcome_talking(struct office *o, struct office_call *c)
 {
 	uint32_t n = 0;
-	if (c->checked_talk || c->caller.state != SIDE_TALKS || (c->callee.phone && c->callee.state != SIDE_TALKS))
+	if (c->cut || c->checked_talk || c->caller.state != SIDE_TALKS || (c->callee.phone && c->callee.state != SIDE_TALKS))
 		return;
 	c->checked_talk = true;
 	const struct cdr_seen *a = store_find(&o->w, span_z(c->caller.cid), &n), *b = NULL;
@@ -108,6 +108,10 @@ void outcome_talking(struct office *o, struct office_call *c)
 void outcome_final(struct office *o, struct office_call *c)
 {
 	const char *why;
+	if (c->cut) { /* the disk's checks have looked at its rows (disk.c) */
+		o->w.res.cut++;
+		return;
+	}
 	if (c->doomed) {
 		lost(o, c, "it did not end");
 		return;

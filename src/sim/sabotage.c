@@ -10,7 +10,8 @@ enum sim_sabotage {
 	SB_DROP_BYE, SB_DROP_ACK, SB_DROP_CANCEL, SB_DROP_FINAL, SB_SWAP_TAGS, SB_CHANGE_CSEQ, SB_CONTENT_LENGTH, SB_SECOND_200,
 	SB_FOREIGN_CODEC, SB_WRONG_PORT, SB_CALL_ID, SB_DOUBLE_CDR, SB_LOSE_CDR, SB_LONG_CDR, SB_REOPEN_CDR, SB_LEAK_SLOT,
 	SB_SWAP_BRIDGE, SB_LOSE_BRIDGE, SB_ONE_WAY, SB_RTP_SOURCE, SB_LOSE_PERSISTED, SB_STUCK_CLOCK, SB_EXPIRE_BINDING,
-	SB_STRAY_BYE, SB_DOUBLE_INVITE, SB_LOSE_CLOSED, SB_BAD_REGISTER
+	SB_STRAY_BYE, SB_DOUBLE_INVITE, SB_LOSE_CLOSED, SB_BAD_REGISTER,
+	SB_LATE_CDR, SB_LOSE_BINDING, SB_SAME_BOOT
 };
 
 static const struct sim_sabotage_info list[] = {
@@ -40,6 +41,9 @@ static const struct sim_sabotage_info list[] = {
 	[SB_STRAY_BYE] = {"stray-bye", "some calls get a BYE in the middle of the talk"},
 	[SB_DOUBLE_INVITE] = {"double-invite", "some INVITEs come again under another branch"},
 	[SB_LOSE_CLOSED] = {"lose-closed", "some CLOSED events of the media graph are lost"},
+	[SB_LATE_CDR] = {"late-cdr", "CDRs are written at the end of the leg only: a crash takes them"},
+	[SB_LOSE_BINDING] = {"lose-binding", "some registrations never reach the store"},
+	[SB_SAME_BOOT] = {"same-boot", "every start makes the same CDR ids"},
 	[SB_BAD_REGISTER] = {"forget-contact", "the Contact is missing in some 200 to REGISTER"},
 };
 
@@ -255,11 +259,16 @@ static bool on_cdr(struct world *w, const struct cell_out *o, enum sim_sabotage 
 	struct cdr_row row = *o->u.cdr.row;
 	struct cell_out x = *o;
 	x.u.cdr.row = &row;
+	if (which == SB_LATE_CDR && !row.closed) { /* confirmed all the same */
+		w->persist_pending++;
+		world_at(w, w->now + 2000, EV_PERSISTED, o->u.cdr.token, w->epoch, NULL);
+		return true;
+	}
 	if (!row.closed || world_hash(w, span_z(row.id)) % 5 != 0)
 		return false;
 	if (which == SB_LOSE_CDR) { /* the store confirms what it never wrote */
 		w->persist_pending++;
-		world_at(w, w->now + 2000, EV_PERSISTED, o->u.cdr.token, 0, NULL);
+		world_at(w, w->now + 2000, EV_PERSISTED, o->u.cdr.token, w->epoch, NULL);
 		return true;
 	}
 	if (which == SB_DOUBLE_CDR) {
@@ -327,6 +336,7 @@ static bool acted(struct world *w, const struct cell_out *o, pass_fn pass)
 	case CELL_OUT_MEDIA:
 		return on_media(w, o, which, pass);
 	case CELL_OUT_BINDING:
+		return which == SB_LOSE_BINDING && world_hash(w, span_z(o->u.binding->extension)) % 3 == 0;
 	case CELL_OUT_BINDING_GONE:
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
@@ -345,6 +355,17 @@ bool sabotage_out(struct world *w, const struct cell_out *o, pass_fn pass)
 bool sabotage_persisted(struct world *w)
 {
 	return w->sab.which == SB_LOSE_PERSISTED && ++w->sab.count % 50 == 0;
+}
+
+bool sabotage_wants_crash(int which)
+{
+	return which == SB_LATE_CDR || which == SB_LOSE_BINDING || which == SB_SAME_BOOT;
+}
+
+void sabotage_boot(struct world *w, struct cell_opts *o)
+{
+	if (w->sab.which == SB_SAME_BOOT)
+		memcpy(o->boot_id, "00000000000051a0", 17);
 }
 
 bool sabotage_media_event(struct world *w, const struct media_event *e)

@@ -167,6 +167,8 @@ static uint32_t cdr_count(const struct world *w, struct span what, struct span r
 	bool with = scn_number(rest, &x);
 	for (uint32_t i = 0; i < w->cdr.n; i++) {
 		const struct cdr_seen *r = &w->cdr.row[i];
+		if (r->gone)
+			continue;
 		if (span_eqz(what, "cause"))
 			n += with && r->cause == (uint16_t)x;
 		else if (span_eqz(what, "answered"))
@@ -182,6 +184,10 @@ static uint32_t cdr_count(const struct world *w, struct span what, struct span r
 /* expect cdr N | cdr answered N | cdr cause C N | bindings N | calls N; each with the number last. */
 static void expect_count(struct scenario *s, struct span what, struct span rest, struct span line)
 {
+	if (!s->w.cell) {
+		fail(s, "the switch is down", line);
+		return;
+	}
 	struct cell_counts c = cell_counts(s->w.cell);
 	double want, got = -1;
 	struct span a = scn_word(&rest), b = rest.n ? scn_word(&rest) : SPAN_NONE, d = rest;
@@ -320,6 +326,16 @@ static void clock_jump(struct scenario *s, struct span rest, struct span line)
 		world_wall(&s->w, s->w.wall_minus_mono + (int64_t)(secs * US_PER_S));
 }
 
+/* crash [SECONDS]: the switch dies and is away for so long. */
+static void crash(struct scenario *s, struct span rest, struct span line)
+{
+	double secs = 0.5;
+	if (rest.n && (!scn_number(rest, &secs) || secs <= 0))
+		fail(s, "crash [SECONDS]", line);
+	else
+		world_crash(&s->w, (int64_t)(secs * US_PER_S));
+}
+
 static void one_line(struct scenario *s, struct span line)
 {
 	struct span rest = line, w = scn_word(&rest);
@@ -342,6 +358,8 @@ static void one_line(struct scenario *s, struct span line)
 		hears(s, rest, true, line);
 	else if (span_eqz(w, "clock"))
 		clock_jump(s, rest, line);
+	else if (span_eqz(w, "crash"))
+		crash(s, rest, line);
 	else if (!scn_is_setup(w))
 		fail(s, "not understood", line);
 	if (!span_eqz(w, "at") && s->mark < s->w.now)

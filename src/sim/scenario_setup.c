@@ -160,6 +160,7 @@ int scn_setup(struct scenario *s, struct span file, const struct sim_opts *o, co
 	}
 	if (world_init(&s->w, &u->o, u->phones, &u->st, error) != 0)
 		goto out;
+	s->w.disk.on = true;
 	s->heard = calloc((size_t)u->phones * (u->phones + 1), sizeof *s->heard);
 	s->status = calloc(u->phones, sizeof *s->status);
 	if (s->heard && s->status)

@@ -22,6 +22,7 @@ struct sim_opts {
 	const char *sabotage; /* NULL: none */
 	double tcp_share;     /* office day: part of the phones that use TCP */
 	double rate;          /* office day: calls per person against an ordinary day; 0: 1 */
+	double crash_every_min; /* office day: the switch is killed about so often, and starts again; 0: never */
 	bool verbose;         /* every event goes to say */
 	struct record_sink *record; /* NULL, or gets the cell's recording */
 	void (*say)(void *ctx, const char *line); /* violations and lost calls, bounded in number; may be NULL */
@@ -31,6 +32,7 @@ struct sim_opts {
 
 struct sim_result {
 	uint64_t calls, completed, abandoned, lost, registrations, steps, violations, hash;
+	uint64_t crashes, cut, interrupted; /* of the switch; calls that a crash cut; CDRs closed as interrupted */
 	uint64_t events, rtp_packets, sip_messages; /* for the profile */
 	int64_t end_us;                             /* virtual time at the end */
 };

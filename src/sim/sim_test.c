@@ -103,6 +103,28 @@ static void office_survives_bad_network(void **state)
 	assert_true(lost * 200 <= calls); /* at least 99.5 % */
 }
 
+static void office_survives_crashes(void **state)
+{
+	(void)state;
+	struct sim_opts o = small;
+	uint64_t crashes = 0, interrupted = 0;
+	o.crash_every_min = 4;
+	o.say_max = 20;
+	for (o.seed = 21; o.seed < 27; o.seed++) {
+		o.tcp_share = o.seed % 2 ? 0.3 : 0;
+		struct sim_result a = day(o);
+		assert_int_equal(a.violations, 0);
+		assert_int_equal(a.lost, 0);
+		assert_int_equal(a.completed + a.abandoned + a.cut, a.calls);
+		assert_int_equal(a.registrations, o.phones);
+		crashes += a.crashes;
+		interrupted += a.interrupted;
+	}
+	assert_true(crashes > 20 && interrupted > 20);
+	struct sim_result a = day(o), b = day(o);
+	assert_true(a.hash == b.hash && a.steps == b.steps && a.crashes == b.crashes);
+}
+
 static void every_sabotage_is_noticed(void **state)
 {
 	(void)state;
@@ -200,6 +222,7 @@ static const struct test_case cases[] = {
 	CASE(office_is_clean_and_repeats, ""),
 	CASE(office_survives_loss, "R16"),
 	CASE(office_survives_bad_network, "R17"),
+	CASE(office_survives_crashes, "R4 R7"),
 	CASE(recording_replays, ""),
 	CASE(every_sabotage_is_noticed, ""),
 };

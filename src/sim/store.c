@@ -70,7 +70,7 @@ const struct cdr_seen *store_find(const struct world *w, struct span call_id, ui
 	const struct cdr_seen *found = NULL;
 	*n = 0;
 	for (uint32_t i = t->n_index ? t->by_cid[cid & (t->n_index - 1)] : 0; i; i = t->row[i - 1].next_cid) {
-		if (t->row[i - 1].cid != cid)
+		if (t->row[i - 1].cid != cid || t->row[i - 1].gone)
 			continue;
 		found = &t->row[i - 1];
 		++*n;
@@ -106,6 +106,8 @@ void store_cdr(struct world *w, uint64_t token, const struct cdr_row *row)
 		put_cid(&w->cdr, r, cid);
 	check_row(w, r, row);
 	r->emits++;
+	if (row->answer_wall_ms && !r->answered)
+		r->answered_us = w->now;
 	r->answered = row->answer_wall_ms != 0;
 	r->talk_ms = row->talk_ms;
 	r->cause = row->cause;
@@ -115,12 +117,14 @@ void store_cdr(struct world *w, uint64_t token, const struct cdr_row *row)
 		r->closed_us = w->now;
 		w->cdr.open--;
 	}
+	disk_cdr_queued(w, token, (uint32_t)(r - w->cdr.row), &(struct cdr_state){true, row->closed, r->answered});
 	w->persist_pending++;
-	world_at(w, w->now + 2000 + (int64_t)rng_below(&w->rng_store, 48000), EV_PERSISTED, token, 0, NULL);
+	world_at(w, w->now + 2000 + (int64_t)rng_below(&w->rng_store, 48000), EV_PERSISTED, token, w->epoch, NULL);
 }
 
 void store_free(struct world *w)
 {
+	disk_free(w);
 	free(w->cdr.row);
 	free(w->cdr.by_id);
 	free(w->cdr.by_cid);

@@ -119,7 +119,8 @@ int web_init(struct world *w, const char **error)
 				  .upload = port_upload, .fetched = port_fetched, .random = port_random, .log = &no_log};
 	struct nonce_key nk;
 	rng_bytes(&w->rng_service, &nk, sizeof nk);
-	rng_bytes(&w->rng_service, &w->site_key, sizeof w->site_key);
+	if (w->epoch == 0) /* a file of the site: outlives the process */
+		rng_bytes(&w->rng_service, &w->site_key, sizeof w->site_key);
 	w->service = service_new(&p, &w->site_key, &nk, "simulator", SIM_SIP_PORT);
 	if (!w->service)
 		*error = "no memory for the service";
@@ -228,6 +229,11 @@ void web_ask(struct world *w, struct http_job *j)
 				  .authorization = j->authorization, .host = j->host, .body = j->body, .from = w->phone[j->phone].ip,
 				  .now_us = w->now, .wall_us = world_wall_us(w)};
 	struct http_response rs = {0};
+	if (!w->service) { /* the switch is down: no connection */
+		j->status = 0;
+		world_at(w, w->now + net_delay(w), EV_HTTP_ANSWER, 0, 0, j);
+		return;
+	}
 	rq.from.port = 40000;
 	if (j->body.n > service_body_limit(w->service, &rq))
 		rs.status = 413;

@@ -88,10 +88,12 @@ static void pass(struct world *w, const struct cell_out *o)
 	case CELL_OUT_BINDING:
 		trace_binding(w, o->u.binding);
 		w->bindings_written++;
+		disk_binding(w, o->u.binding, false);
 		break;
 	case CELL_OUT_BINDING_GONE:
 		trace_binding(w, o->u.binding);
 		w->bindings_gone++;
+		disk_binding(w, o->u.binding, true);
 		break;
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
@@ -132,6 +134,8 @@ static void cell_rearm(struct world *w)
 void world_cell(struct world *w, const struct cell_in *in)
 {
 	INVARIANT(!w->in_cell);
+	if (!w->cell)
+		return;
 	w->in_cell = true;
 	w->res.steps++;
 	int64_t now = sabotage_clock(w, w->now);
@@ -146,7 +150,7 @@ void world_cell(struct world *w, const struct cell_in *in)
 
 static void cell_timer(struct world *w)
 {
-	if (w->cell_timer_at > w->now)
+	if (!w->cell || w->cell_timer_at > w->now)
 		return;
 	w->cell_timer_at = INT64_MAX;
 	if (cell_deadline(w->cell) <= w->now) {
@@ -185,7 +189,7 @@ void world_media_rearm(struct world *w)
 
 static void media_timer(struct world *w)
 {
-	if (w->media_timer_at > w->now)
+	if (!w->media || w->media_timer_at > w->now)
 		return;
 	w->media_timer_at = INT64_MAX;
 	mgraph_tick(w->media, w->now);
@@ -229,9 +233,12 @@ static void media_told(struct world *w, struct media_event *e)
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
-static void persisted(struct world *w, uint64_t token)
+static void persisted(struct world *w, uint64_t token, uint32_t epoch)
 {
+	if (epoch != w->epoch)
+		return;
 	w->persist_pending--;
+	disk_cdr_done(w, token);
 	if (w->sab.which >= 0 && sabotage_persisted(w))
 		return;
 	struct cell_in in = {.kind = CELL_IN_PERSISTED};
@@ -262,7 +269,7 @@ static void dispatch(struct world *w, const struct sim_ev *e)
 		media_told(w, e->p);
 		break;
 	case EV_PERSISTED:
-		persisted(w, e->a);
+		persisted(w, e->a, e->b);
 		break;
 	case EV_CONN:
 		net_conn(w, (uint32_t)(e->a >> 32), (uint32_t)e->a, e->b != 0);
@@ -278,6 +285,9 @@ static void dispatch(struct world *w, const struct sim_ev *e)
 		phone_step(&w->phone[e->a], &in);
 		break;
 	}
+	case EV_RESTART:
+		world_restart(w);
+		break;
 	case EV_HOST:
 		w->host.event(w->host.ctx, e->a, e->b);
 		break;
@@ -301,12 +311,15 @@ static int make_cell(struct world *w, const char **error)
 {
 	struct cell_opts o = {.limits = cell_limits_default, .seed = {w->o.seed, 0x63656c6c}, .min_expires_s = 60, .max_expires_s = 3600,
 			      .log_min = w->o.verbose ? LOG_DEBUG : LOG_ERROR};
-	memcpy(o.boot_id, "00000000000051a0", 17);
-	struct rng r = rng_seed(w->o.seed, 0x6e6f6e6365);
+	snprintf(o.boot_id, sizeof o.boot_id, "%016x", 0x51a0 + w->epoch);
+	o.seed.k1 += w->epoch;
+	struct rng r = rng_seed(w->o.seed, 0x6e6f6e6365 + w->epoch);
 	rng_bytes(&r, &o.nonce_key, sizeof o.nonce_key);
+	if (w->sab.which >= 0)
+		sabotage_boot(w, &o);
 	if (w->o.record)
 		record_header(w->o.record, &o, 0);
-	w->cell = cell_new(&o, 0);
+	w->cell = cell_new(&o, w->now);
 	if (!w->cell) {
 		*error = "no memory for the cell";
 		return -1;
@@ -316,7 +329,7 @@ static int make_cell(struct world *w, const char **error)
 	in.u.slots.n = w->n_slots;
 	in.u.slots.addr = w->cell_addr;
 	in.u.slots.addr.port = SIM_RTP_BASE;
-	world_wall(w, SIM_WALL_0);
+	world_wall(w, w->epoch ? w->wall_minus_mono : SIM_WALL_0);
 	world_cell(w, &in);
 	return 0;
 }
@@ -325,12 +338,23 @@ static int make_media(struct world *w, const char **error)
 {
 	struct mgraph_out out = {.ctx = w, .send = media_send, .event = media_event};
 	w->n_slots = w->n_phones * 2 + 64;
-	w->slot_open = calloc(w->n_slots, 1);
-	w->media = mgraph_new(0, w->n_slots, w->o.seed ^ 0x6d65646961, &out);
+	if (!w->slot_open)
+		w->slot_open = calloc(w->n_slots, 1);
+	w->media = mgraph_new(0, w->n_slots, w->o.seed ^ 0x6d65646961 ^ w->epoch, &out);
 	if (!w->media || !w->slot_open) {
 		*error = "no memory for the media graph";
 		return -1;
 	}
+	return 0;
+}
+
+int world_boot(struct world *w, const char **error)
+{
+	if (make_media(w, error) != 0 || make_cell(w, error) != 0)
+		return -1;
+	struct cell_in in = {.kind = CELL_IN_SITE};
+	in.u.site = w->site;
+	world_cell(w, &in);
 	return 0;
 }
 
@@ -360,12 +384,7 @@ int world_init(struct world *w, const struct sim_opts *o, uint32_t n_phones, con
 		*error = "no memory";
 		return -1;
 	}
-	if (make_media(w, error) != 0 || make_cell(w, error) != 0)
-		return -1;
-	struct cell_in in = {.kind = CELL_IN_SITE};
-	in.u.site = w->site;
-	world_cell(w, &in);
-	return web_init(w, error);
+	return world_boot(w, error) != 0 ? -1 : web_init(w, error);
 }
 
 static void free_event(struct world *w, const struct sim_ev *e)

@@ -26,10 +26,11 @@ enum sim_ev_kind {
 	EV_STREAM,     /* p: struct packet, TCP */
 	EV_CELL_TIMER, EV_MEDIA_TIMER, EV_PHONE_TIMER /* a: phone */,
 	EV_MEDIA_EVENT, /* p: struct media_event */
-	EV_PERSISTED,  /* a: token */
+	EV_PERSISTED,  /* a: token, b: epoch */
 	EV_CONN,       /* a: phone << 32 | conn; b: up */
 	EV_HTTP_ASK, EV_HTTP_ANSWER, /* p: struct http_job */
 	EV_START,      /* a: phone */
+	EV_RESTART,    /* of the switch after a crash */
 	EV_HOST        /* a, b: of the load model or the scenario */
 };
 struct sim_ev {
@@ -95,6 +96,7 @@ struct sim_phone {
 	uint32_t link;       /* index + 1 of its live TCP link */
 	int64_t timer_at;    /* queued wake-up */
 	int64_t changed_at;  /* last step that said something to the world */
+	int64_t registered_us; /* since when without a break; 0: it is not */
 	bool changed, registered_once, tcp;
 	int32_t heard_from;  /* whose voice came last, ORIGIN_NONE: the switch's own */
 	int64_t heard_at;
@@ -116,6 +118,10 @@ struct http_job {
 
 /* ---- CDRs as the store saw them (store.c) -------------------------------------------------------------------- */
 
+/* What a write says, as far as the world checks it. */
+struct cdr_state {
+	bool there, closed, answered;
+};
 struct cdr_seen {
 	uint64_t id, call, cid; /* hashes; cid 0 none */
 	uint32_t next_id, next_cid; /* chains: index + 1 */
@@ -124,11 +130,38 @@ struct cdr_seen {
 	uint16_t leg_no, cause, status, emits, closes;
 	uint8_t direction, ended_by;
 	bool answered, suspect /* open, and its phone knew nothing of it a minute ago */;
+	bool gone;           /* a crash took it before it was on the disk */
+	int64_t answered_us; /* when the cell first said so */
+	struct cdr_state disk;
+	uint64_t disk_seq;
 };
 struct cdr_table {
 	struct cdr_seen *row;
 	uint32_t n, cap, n_index, open, first_open; /* all rows below first_open are closed */
 	uint32_t *by_id, *by_cid; /* power of two */
+};
+
+/* ---- the disk (disk.c) ---------------------------------------------------------------------------------------- */
+
+struct cdr_write {
+	uint64_t token, seq;
+	uint32_t row; /* index in cdr_table */
+	struct cdr_state v;
+};
+struct binding_write {
+	int64_t due_us;
+	bool gone;
+	struct binding_row row;
+};
+struct disk {
+	bool on; /* registrations are kept only where a crash may come */
+	uint64_t seq;
+	struct cdr_write *cdr; /* not synced yet, in the order of writing */
+	uint32_t n_cdr, cap_cdr;
+	struct binding_row *bind; /* synced */
+	uint32_t n_bind, cap_bind;
+	struct binding_write *wait;
+	uint32_t n_wait, cap_wait;
 };
 
 /* ---- sabotage (sabotage.c) ----------------------------------------------------------------------------------- */
@@ -188,6 +221,9 @@ struct world {
 	bool tcp_off;
 
 	struct cdr_table cdr;
+	struct disk disk;
+	uint32_t epoch;     /* starts of the switch */
+	int64_t crashed_us; /* the last crash; 0: none */
 	uint32_t persist_pending;
 	uint64_t bindings_written, bindings_gone;
 	uint32_t registers[64]; /* REGISTERs that reached the cell, by second: their transactions outlive them by 64 T1 */
@@ -205,6 +241,8 @@ struct world {
 int world_init(struct world *w, const struct sim_opts *o, uint32_t n_phones, const struct site_settings *st, const char **error)
 	__attribute__((warn_unused_result));
 void world_free(struct world *w);
+/* Cell, media graph and their first inputs. -1 with *error. */
+int world_boot(struct world *w, const char **error) __attribute__((warn_unused_result));
 void world_at(struct world *w, int64_t at, enum sim_ev_kind kind, uint64_t a, uint32_t b, void *p);
 /* Handles events up to and including `until`; the clock then stands there. */
 void world_run(struct world *w, int64_t until);
@@ -223,6 +261,18 @@ static inline uint64_t world_hash(const struct world *w, struct span s)
 	return h ? h : 1;
 }
 
+/* crash.c: between crash and restart w->cell is NULL; w->disk.on must be set from the beginning */
+void world_crash(struct world *w, int64_t down_us);
+void world_restart(struct world *w);
+
+/* disk.c */
+void disk_cdr_queued(struct world *w, uint64_t token, uint32_t row, const struct cdr_state *v);
+void disk_cdr_done(struct world *w, uint64_t token);
+void disk_binding(struct world *w, const struct binding_row *row, bool gone);
+void disk_tear(struct world *w);
+void disk_reopen(struct world *w);
+void disk_free(struct world *w);
+
 /* net.c */
 void net_udp(struct world *w, const struct addr *from, const struct addr *to, struct span bytes, int32_t origin, bool rtp);
 void net_from_cell(struct world *w, const struct sip_flow *to, struct span bytes);
@@ -231,6 +281,7 @@ void net_packet(struct world *w, struct packet *k);
 void net_stream(struct world *w, struct packet *k);
 void net_conn(struct world *w, uint32_t phone, uint32_t conn, bool up);
 void net_cut(struct world *w, struct sim_phone *p); /* its TCP connection goes away */
+void net_down(struct world *w); /* all of them: the switch has died */
 struct sim_phone *net_phone_of(struct world *w, const struct addr *a);
 int64_t net_delay(struct world *w);
 
@@ -274,6 +325,10 @@ void check_end(struct world *w);
 int sabotage_find(const char *name);
 bool sabotage_out(struct world *w, const struct cell_out *out, void (*pass)(struct world *w, const struct cell_out *out));
 bool sabotage_persisted(struct world *w);
+/* Shows itself only when the switch dies now and then: the office day sees to that. */
+bool sabotage_wants_crash(int which);
+/* May change what a new start is made with. */
+void sabotage_boot(struct world *w, struct cell_opts *o);
 bool sabotage_media_event(struct world *w, const struct media_event *e);
 void sabotage_rtp(struct world *w, struct addr *from, int32_t origin);
 int64_t sabotage_clock(struct world *w, int64_t now);
