@@ -2,7 +2,7 @@
  * store has it (R9). Durations come from the monotonic clock (R15). */
 #include "pbx/cell_internal.h"
 
-enum { BACKOFF_MAX_S = 60 };
+enum { BACKOFF_MAX_S = 60, NO_ROOM_S = 1 };
 
 static void list_add(struct cell *c, struct cdr_record *r)
 {
@@ -45,6 +45,11 @@ void cdr_emit(struct cell *c, struct cdr_record *r)
 		map_remove(&c->cdr_tokens, token_key(r));
 	r->token = ++c->cdr_token;
 	r->pending = map_put(&c->cdr_tokens, token_key(r), r) == 0;
+	if (!r->pending) { /* the store's word would find nobody: later, then */
+		r->retry.kind = TIMER_CDR;
+		wheel_set(&c->wheel, &r->retry, c->now_us + NO_ROOM_S * SECOND_US);
+		return;
+	}
 	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row}};
 	cell_emit(c, &out);
 }

@@ -99,9 +99,14 @@ static void own_timer(struct cell *c, struct timer *t)
 		leg_reap(c, l);
 		break;
 	}
-	case TIMER_RETRY:
-		reinvite_resync(c, CONTAINER_OF(t, struct leg, retry));
+	case TIMER_RETRY: {
+		struct leg *l = CONTAINER_OF(t, struct leg, retry);
+		if (l->state == LEG_CLOSING)
+			leg_send_bye(c, l);
+		else
+			reinvite_resync(c, l);
 		break;
+	}
 	case TIMER_CDR:
 		cdr_emit(c, CONTAINER_OF(t, struct cdr_record, retry));
 		break;

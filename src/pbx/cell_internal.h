@@ -178,7 +178,8 @@ struct leg {
 	struct addr media_remote;
 	media_slot slot;
 	struct timer stats;        /* waits for MEDIA_EVENT_CLOSED */
-	struct timer retry;        /* re-INVITE after 491 */
+	struct timer retry;        /* re-INVITE after 491; BYE for which there was no room */
+	uint8_t byes;              /* tries so far */
 
 	struct cdr_record *cdr;
 	int64_t started_us, rang_us, answered_us;

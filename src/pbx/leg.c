@@ -1,6 +1,8 @@
 /* A leg: what one party experiences. Its life and its messages; what may happen when is in leg_table.c. */
 #include "pbx/cell_internal.h"
 
+enum { BYE_TRIES = 16, BYE_AGAIN_US = 2 * SECOND_US };
+
 struct leg *leg_by_tag(const struct cell *c, struct span tag)
 {
 	return tag.n ? map_get(&c->tags, tag) : NULL;
@@ -314,12 +316,16 @@ bool leg_confirm(struct cell *c, struct leg *l, const struct sip_msg *resp)
 
 void leg_send_bye(struct cell *c, struct leg *l)
 {
-	if (l->dlg.state == DIALOG_NONE || send_bye(c, &l->dlg, l->h, &l->bye)) {
-		l->bye = 0;
+	if (l->dlg.state == DIALOG_NONE || l->byes >= BYE_TRIES) {
 		leg_gone(c, l);
 		return;
 	}
 	l->state = LEG_CLOSING;
+	l->byes++;
+	if (send_bye(c, &l->dlg, l->h, &l->bye) == 0)
+		return;
+	l->bye = 0; /* no room: the party must not be left in a call that is none */
+	wheel_set(&c->wheel, &l->retry, c->now_us + BYE_AGAIN_US);
 }
 
 /* A 2xx that nobody wants any more: of a cancelled INVITE, or of another branch that a proxy made. */

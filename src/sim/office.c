@@ -485,11 +485,11 @@ static void run_day(struct office *o, struct sim_result *r)
 		struct vphone_view v;
 		vphone_view_quick(w->phone[i].v, &v);
 		r->registrations += v.registered;
-		if (!v.registered)
+		if (!v.registered && !w->o.inside)
 			violation(w, "phone %s is not registered at the end", w->phone[i].ext);
 	}
 	struct cell_counts c = cell_counts(w->cell);
-	if (c.bindings != w->n_phones)
+	if (c.bindings != w->n_phones && !w->o.inside)
 		violation(w, "%u bindings for %u phones at the end", c.bindings, w->n_phones);
 }
 

@@ -25,6 +25,9 @@ struct sim_opts {
 	double crash_every_min; /* office day: the switch is killed about so often, and starts again; 0: never */
 	bool verbose;         /* every event goes to say */
 	struct record_sink *record; /* NULL, or gets the cell's recording */
+	/* NULL, or called on the way into and out of the cell and the service: for tests that make allocations fail there.
+	 * With it a lost call is none of the switch's faults, and registrations may be missing at the end. */
+	void (*inside)(bool enter);
 	void (*say)(void *ctx, const char *line); /* violations and lost calls, bounded in number; may be NULL */
 	void *say_ctx;
 	uint32_t say_max;

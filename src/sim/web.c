@@ -16,7 +16,9 @@ static void publish(struct world *w, struct site *s)
 	w->site = s;
 	struct cell_in in = {.kind = CELL_IN_SITE};
 	in.u.site = s;
+	world_inside(w, false);
 	world_cell(w, &in);
+	world_inside(w, true);
 }
 
 /* 0 means that it does not exist. */
@@ -235,10 +237,13 @@ void web_ask(struct world *w, struct http_job *j)
 		return;
 	}
 	rq.from.port = 40000;
-	if (j->body.n > service_body_limit(w->service, &rq))
+	if (j->body.n > service_body_limit(w->service, &rq)) {
 		rs.status = 413;
-	else
+	} else {
+		world_inside(w, true);
 		service_handle(w->service, &rq, &rs);
+		world_inside(w, false);
+	}
 	j->status = rs.status;
 	if (w->o.verbose)
 		world_say(w, SAY_TRACE, "http %s " SPAN_FMT " -> %u", w->phone[j->phone].ext, SPAN_ARG(j->path), rs.status);

@@ -112,12 +112,14 @@ static void log_line(struct world *w, const struct cell_out *o)
 static void cell_emit(struct cell_sink *s, const struct cell_out *o)
 {
 	struct world *w = CONTAINER_OF(s, struct world, cell_sink);
+	world_inside(w, false); /* the world is not under test */
 	if (w->o.record)
 		record_effect(&w->effects, o);
 	if (o->kind == CELL_OUT_LOG && w->o.verbose)
 		log_line(w, o);
 	if (w->sab.which < 0 || !sabotage_out(w, o, pass))
 		pass(w, o);
+	world_inside(w, true);
 }
 
 static void cell_rearm(struct world *w)
@@ -141,7 +143,9 @@ void world_cell(struct world *w, const struct cell_in *in)
 	int64_t now = sabotage_clock(w, w->now);
 	if (w->o.record)
 		record_input(w->o.record, in, now);
+	world_inside(w, true);
 	cell_step(w->cell, in, now, &w->cell_sink);
+	world_inside(w, false);
 	w->in_cell = false;
 	cell_rearm(w);
 	if (w->res.steps % 20011 == 0)

@@ -92,6 +92,10 @@ void txn_server_request(struct txn_layer *l, const struct sip_msg *m, const stru
 		char tag[16];
 		if (t)
 			txn_end(l, t);
+		if (m->method == SIP_BYE && m->to.tag.n) { /* who says good-bye has gone, whatever we answer */
+			l->user.on_request(l->user.ctx, 0, m, from);
+			return;
+		}
 		reply_without_state(l, m, from, 503, own_tag(&k, tag));
 		return;
 	}

@@ -28,6 +28,8 @@ struct txn_user {
 	void *ctx;
 	/* A new request (never ACK, never CANCEL that matched). Answer it with txn_reply, now or later. A request that the
 	 * user wants to answer without state (a 401 to a stranger) may be ended by txn_reply_stateless instead. */
+	/* id 0: a BYE for which there was no room. It is told all the same, since its sender has gone; replies to 0 go nowhere,
+	 * and the sender's repetition is answered (481) when there is room again. */
 	void (*on_request)(void *ctx, txn_id id, const struct sip_msg *req, const struct sip_flow *from);
 	/* A CANCEL for INVITE `id` that has no final answer yet; 200 to the CANCEL has been sent. Answer the INVITE with 487. */
 	void (*on_cancel)(void *ctx, txn_id id, const struct sip_msg *cancel);
