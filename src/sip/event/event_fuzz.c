@@ -81,9 +81,11 @@ static void on_request(void *ctx, txn_id id, const struct sip_msg *req, const st
 	struct run *r = ctx;
 	handle h = event_find(r->es, req);
 	uint8_t how = take(r);
+	char tag[20];
+	snprintf(tag, sizeof tag, "ours%u", ++r->unique);
 	struct event_request q = {.id = id, .req = req, .from = from, .package = &package, .resource = span_sub(req->ruri.user, 0, 63),
 				  .subscriber = SPAN_LIT("201"), .device_id = 1 + how % 3, .state = how & 8 ? EVENT_PENDING : EVENT_ACTIVE};
-	struct event_implicit i = {.refer = req, .from = from, .local_tag = SPAN_LIT("ourtag"), .subscriber = SPAN_LIT("201"), .device_id = 1,
+	struct event_implicit i = {.refer = req, .from = from, .local_tag = span_z(tag), .subscriber = SPAN_LIT("201"), .device_id = 1,
 				   .expires_s = 60, .with_id = how & 1};
 	if (h)
 		event_refresh(r->es, h, id, req, from, r->now_us);
