@@ -33,6 +33,7 @@ int cli_extension_set(struct cli *c);
 int cli_device_add(struct cli *c);
 int cli_remove(struct cli *c);
 int cli_settings_set(struct cli *c);
+int cli_feature(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* features/mwi: the message lamp (RFC 3842, package message-summary). Layer 4, pure; cell thread.
- * Until there is voicemail the counts are what an administrator says: `strowger feature mwi set 201 2 1`. They are not kept
+ * Until there is voicemail the counts are what an administrator says: `strowger feature run mwi set 201 2 1`. They are not kept
  * over a restart. Voicemail will set them in its place. */
 #include "base/map.h"
 #include "base/pool.h"
