@@ -1,6 +1,5 @@
 #include "edge/admit.h"
 
-#include "base/hash.h"
 #include "edge/limits.h"
 
 #include <stdlib.h>
@@ -22,7 +21,7 @@ struct admit {
 	unsigned n_numbers;
 	/* what all strangers together have, and what calls for help have */
 	uint32_t rate;
-	int64_t all_us, help_us, stepped_us;
+	int64_t all_us, help_us, stepped_us, now_us;
 	int64_t all_x1000, help_x1000;
 	bool shut;
 	struct admit_counts counts;
@@ -75,7 +74,7 @@ static struct place *place_of(struct admit *a, const struct addr *from, bool mak
 
 bool admit_known(struct admit *a, const struct addr *source, bool known)
 {
-	struct place *p = place_of(a, source, known, INT64_MAX - 1);
+	struct place *p = place_of(a, source, known, a->now_us);
 	if (!p)
 		return !known;
 	a->counts.known += (uint32_t)(known && !p->known);
@@ -88,7 +87,7 @@ bool admit_known(struct admit *a, const struct addr *source, bool known)
 
 void admit_blocked(struct admit *a, const struct addr *source, int64_t until_us)
 {
-	struct place *p = place_of(a, source, until_us > 0, 0);
+	struct place *p = place_of(a, source, until_us > 0, a->now_us);
 	if (p)
 		p->blocked_until_us = until_us;
 }
@@ -179,6 +178,7 @@ static enum admit_verdict verdict(struct admit *a, const struct addr *from, stru
 
 enum admit_verdict admit_check(struct admit *a, const struct addr *from, struct span bytes, int64_t now_us)
 {
+	a->now_us = now_us;
 	enum admit_verdict v = verdict(a, from, bytes, now_us);
 	a->counts.verdicts[v]++;
 	return v;

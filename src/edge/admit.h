@@ -6,6 +6,7 @@
 #define EDGE_ADMIT_H
 
 #include "base/addr.h"
+#include "base/hash.h"
 #include "guard/nets.h"
 
 struct admit;

@@ -1,9 +1,11 @@
 #include "edge/admit.h"
 #include "edge/limits.h"
+#include "base/text.h"
 #include "harness/harness.h"
 
 #define S INT64_C(1000000)
-static const struct span reg = SPAN_LIT("REGISTER sip:10.0.0.1 SIP/2.0\r\n"), help = SPAN_LIT("INVITE sip:911@10.0.0.1 SIP/2.0\r\n");
+#define reg SPAN_LIT("REGISTER sip:10.0.0.1 SIP/2.0\r\n")
+#define help SPAN_LIT("INVITE sip:911@10.0.0.1 SIP/2.0\r\n")
 
 static struct addr ip(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 {
@@ -82,7 +84,7 @@ static void help_passes_always(void **state)
 	assert_int_equal(admit_check(a, &listed, SPAN_LIT("INVITE sips:112;phone-context=x@10.0.0.1 SIP/2.0"), S), ADMIT_PASS);
 	static const char *const no[] = {"INVITE sip:9111@10.0.0.1 SIP/2.0", "INVITE sip:91@10.0.0.1 SIP/2.0", "OPTIONS sip:911@10.0.0.1 SIP/2.0", "INVITE sip:911",
 					 "INVITE sip", "INVITE tel:911 SIP/2.0\r\n"};
-	for (size_t i = 0; i < COUNT_OF(no); i++)
+	for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
 		assert_int_equal(admit_check(a, &banned, span_z(no[i]), S), ADMIT_BLOCKED);
 	assert_int_equal(passes(a, &friend, reg, 5000, S, S + S / 10), 5000);
 	assert_int_equal(admit_check(a, &banned, reg, 100 * S), ADMIT_PASS);

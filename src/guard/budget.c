@@ -34,7 +34,6 @@ static struct budget_pair *pair(struct budget *b, uint64_t key, bool make)
 	return old;
 }
 
-/* A source with registrations does not give way: there are no more of them than bindings, and they are ours. */
 static struct budget_source *source(struct budget *b, const struct addr *from, bool make)
 {
 	uint64_t h = siphash(&b->key, from->ip, sizeof from->ip);
@@ -43,10 +42,10 @@ static struct budget_source *source(struct budget *b, const struct addr *from, b
 		struct budget_source *e = &b->source[(h + i) % BUDGET_SOURCES];
 		if (e->addr.family && addr_same_ip(&e->addr, from))
 			return e;
-		if (!e->healthy && (!old || e->touched_us < old->touched_us))
+		if (!old || e->touched_us < old->touched_us)
 			old = e;
 	}
-	if (!make || !old)
+	if (!make)
 		return NULL;
 	*old = (struct budget_source){.addr = *from};
 	old->addr.port = 0;
@@ -96,11 +95,7 @@ static void count_pin(struct budget *b, struct span user, int64_t now_us, struct
 static void count_stranger(struct budget *b, struct span user, const struct addr *from, int64_t now_us, struct budget_news *n)
 {
 	struct budget_source *s = source(b, from, true);
-	if (!s)
-		return;
 	s->touched_us = now_us;
-	if (s->healthy) /* behind it are phones of ours: the failing identity alone is paused */
-		return;
 	if (now_us - s->first_us > BUDGET_STRANGERS_S * US) {
 		s->first_us = now_us;
 		s->strangers = 0;
@@ -118,15 +113,14 @@ static void count_stranger(struct budget *b, struct span user, const struct addr
 	n->until_us = s->until_us;
 }
 
-struct budget_news budget_failed(struct budget *b, struct span user, const struct addr *from, bool known, bool pin, bool trusted, int64_t now_us)
+struct budget_news budget_failed(struct budget *b, struct span user, const struct addr *from, struct budget_case k, int64_t now_us)
 {
 	struct budget_news n = {0};
-	if (!trusted) {
+	if (!k.trusted)
 		count_user(b, user, from, now_us, &n);
-		if (!known)
-			count_stranger(b, user, from, now_us, &n);
-	}
-	if (pin)
+	if (!k.trusted && !k.known && !k.home)
+		count_stranger(b, user, from, now_us, &n);
+	if (k.pin)
 		count_pin(b, user, now_us, &n);
 	return n;
 }
@@ -141,22 +135,6 @@ void budget_passed(struct budget *b, struct span user, const struct addr *from)
 {
 	forget(pair(b, pair_key(b, user, from), false));
 	forget(pair(b, pair_key(b, user, NULL), false));
-}
-
-bool budget_healthy(struct budget *b, const struct addr *from, int by, int64_t now_us)
-{
-	struct budget_source *s = source(b, from, by > 0);
-	if (!s)
-		return false;
-	bool had = s->healthy > 0;
-	s->touched_us = now_us;
-	if (by > 0)
-		s->healthy++;
-	else if (s->healthy)
-		s->healthy--;
-	if (s->healthy && s->until_us) /* it has proved itself */
-		s->until_us = 0;
-	return had != (s->healthy > 0);
 }
 
 bool budget_release_source(struct budget *b, const struct addr *from)
@@ -180,9 +158,7 @@ bool budget_release_user(struct budget *b, struct span user)
 
 void budget_block(struct budget *b, const struct addr *from, int64_t until_us)
 {
-	struct budget_source *s = source(b, from, true);
-	if (s)
-		s->until_us = until_us;
+	source(b, from, true)->until_us = until_us;
 }
 
 const struct budget_source *budget_next_blocked(const struct budget *b, uint32_t *it, int64_t now_us)

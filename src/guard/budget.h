@@ -32,7 +32,6 @@ struct budget_source {
 	int64_t first_us, until_us, touched_us;
 	uint64_t seen[BUDGET_STRANGERS]; /* hashes of different unknown users */
 	uint16_t strangers;
-	uint32_t healthy; /* registrations that live there */
 };
 struct budget {
 	struct hash_key key;
@@ -48,11 +47,15 @@ struct budget_news { /* what just began with this failure */
 	bool paused, locked, blocked;
 	int64_t until_us;
 };
-/* A wrong secret. known: the user exists (what is told to nobody). pin: the row of wrong PINs counts. trusted: no source rules. */
-struct budget_news budget_failed(struct budget *b, struct span user, const struct addr *from, bool known, bool pin, bool trusted, int64_t now_us);
+struct budget_case {
+	bool known;   /* the user exists (what is told to nobody) */
+	bool pin;     /* the row of wrong PINs counts */
+	bool trusted; /* no source rules */
+	bool home;    /* phones of ours are registered from there: the failing identity alone is paused */
+};
+/* A wrong secret. */
+struct budget_news budget_failed(struct budget *b, struct span user, const struct addr *from, struct budget_case k, int64_t now_us);
 void budget_passed(struct budget *b, struct span user, const struct addr *from);
-/* A registration began (+1) or ended (-1) to live at a source. True: whether the source has any changed. */
-bool budget_healthy(struct budget *b, const struct addr *from, int by, int64_t now_us);
 /* The administrator's word: the source, or the user's PIN, is free again. False: it was not held. */
 bool budget_release_source(struct budget *b, const struct addr *from);
 bool budget_release_user(struct budget *b, struct span user);

@@ -32,7 +32,7 @@ static void pauses_double(void **state)
 	for (int round = 0; round < 8; round++) {
 		for (int i = 0; i < BUDGET_TRIES; i++) {
 			assert_int_equal(budget_check(b, SPAN_LIT("201"), &a, now), BUDGET_FREE);
-			struct budget_news n = budget_failed(b, SPAN_LIT("201"), &a, true, false, false, now);
+			struct budget_news n = budget_failed(b, SPAN_LIT("201"), &a, (struct budget_case){.known = true}, now);
 			assert_int_equal(n.paused, i == BUDGET_TRIES - 1);
 			pause[round] = n.until_us - now;
 		}
@@ -47,7 +47,7 @@ static void pauses_double(void **state)
 	/* four, then quiet: forgotten */
 	budget_passed(b, SPAN_LIT("201"), &a);
 	for (int i = 0; i < 20; i++) {
-		assert_false(budget_failed(b, SPAN_LIT("201"), &a, true, false, false, now).paused);
+		assert_false(budget_failed(b, SPAN_LIT("201"), &a, (struct budget_case){.known = true}, now).paused);
 		now += 76 * S + (i % 4 == 3) * 300 * S;
 	}
 	free(b);
@@ -61,10 +61,10 @@ static void strangers_block_their_source(void **state)
 	struct budget_news n = {0};
 	char user[16];
 	for (int i = 0; i < 100; i++) /* one and the same user is no search */
-		assert_false(budget_failed(b, SPAN_LIT("999"), &a, false, false, false, S).blocked);
+		assert_false(budget_failed(b, SPAN_LIT("999"), &a, (struct budget_case){0}, S).blocked);
 	for (int i = 0; i < BUDGET_STRANGERS - 1; i++) {
 		snprintf(user, sizeof user, "x%d", i);
-		n = budget_failed(b, span_z(user), &a, false, false, false, S);
+		n = budget_failed(b, span_z(user), &a, (struct budget_case){0}, S);
 		assert_int_equal(n.blocked, i == BUDGET_STRANGERS - 2);
 	}
 	assert_int_equal(budget_check(b, SPAN_LIT("201"), &a, S + 3599 * S), BUDGET_BLOCKED);
@@ -78,19 +78,15 @@ static void strangers_block_their_source(void **state)
 	assert_false(budget_release_source(b, &a));
 	assert_int_equal(budget_check(b, SPAN_LIT("201"), &a, 2 * S), BUDGET_FREE);
 	/* behind a NAT with phones of ours only the failing identity is paused */
-	assert_true(budget_healthy(b, &nat, 1, S));
-	assert_false(budget_healthy(b, &nat, 1, S));
 	for (int i = 0; i < 200; i++) {
 		snprintf(user, sizeof user, "y%d", i);
-		assert_false(budget_failed(b, span_z(user), &nat, false, false, false, S).blocked);
+		assert_false(budget_failed(b, span_z(user), &nat, (struct budget_case){.home = true}, S).blocked);
 	}
 	assert_int_equal(budget_check(b, SPAN_LIT("201"), &nat, S), BUDGET_FREE);
-	assert_false(budget_healthy(b, &nat, -1, S));
-	assert_true(budget_healthy(b, &nat, -1, S));
 	/* a trusted source is never blocked, nor its users paused */
 	for (int i = 0; i < 200; i++) {
 		snprintf(user, sizeof user, "z%d", i);
-		struct budget_news t = budget_failed(b, span_z(user), &nat, false, false, true, S);
+		struct budget_news t = budget_failed(b, span_z(user), &nat, (struct budget_case){.trusted = true}, S);
 		assert_false(t.blocked || t.paused);
 	}
 	free(b);
@@ -106,7 +102,7 @@ static void pins_are_locked(void **state)
 		snprintf(from, sizeof from, "10.0.0.%d", i + 1);
 		struct addr a = ip(from);
 		assert_false(locked);
-		locked = budget_failed(b, SPAN_LIT("201"), &a, true, true, i % 2, S).locked;
+		locked = budget_failed(b, SPAN_LIT("201"), &a, (struct budget_case){.known = true, .pin = true, .trusted = i % 2}, S).locked;
 	}
 	assert_true(locked);
 	struct addr a = ip("10.9.9.9");
@@ -117,22 +113,20 @@ static void pins_are_locked(void **state)
 	free(b);
 }
 
-/* A hundred thousand strangers change nothing for those who are held, healthy or new. */
+/* A hundred thousand strangers change nothing for those who come after. */
 static void tables_are_bounded(void **state)
 {
 	(void)state;
 	struct budget *b = fresh();
 	struct addr home = ip("192.0.2.9"), a = ip("10.0.0.0");
-	assert_true(budget_healthy(b, &home, 1, S));
 	for (uint32_t i = 0; i < 100000; i++) {
 		char user[16];
 		snprintf(user, sizeof user, "u%u", i);
 		a.ip[1] = (uint8_t)(i >> 16), a.ip[2] = (uint8_t)(i >> 8), a.ip[3] = (uint8_t)i;
-		(void)budget_failed(b, span_z(user), &a, false, false, false, S + i);
+		(void)budget_failed(b, span_z(user), &a, (struct budget_case){0}, S + i);
 	}
-	assert_false(budget_healthy(b, &home, 1, S)); /* still known */
 	for (int i = 0; i < BUDGET_TRIES; i++)
-		(void)budget_failed(b, SPAN_LIT("201"), &home, true, false, false, 2 * S);
+		(void)budget_failed(b, SPAN_LIT("201"), &home, (struct budget_case){.known = true}, 2 * S);
 	assert_int_equal(budget_check(b, SPAN_LIT("201"), &home, 2 * S), BUDGET_PAUSED);
 	free(b);
 }

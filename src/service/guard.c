@@ -23,7 +23,7 @@ bool guard_blocked(struct guard *g, struct span user, const struct addr *from, i
 struct budget_news guard_failed(struct guard *g, struct span user, const struct addr *from, bool known, bool trusted, int64_t now_us)
 {
 	lock(g);
-	struct budget_news n = budget_failed(&g->budget, user, from, known, true, trusted, now_us);
+	struct budget_news n = budget_failed(&g->budget, user, from, (struct budget_case){.known = known, .pin = true, .trusted = trusted}, now_us);
 	unlock(g);
 	return n;
 }

@@ -18,15 +18,20 @@ static bool is_trusted(const struct site_settings *st, const struct addr *from)
 	return st->trusted_sources[0] && nets_parse(&n, span_z(st->trusted_sources), &bad) == 0 && nets_hold(&n, from);
 }
 
+/* SHA-256 first (RFC 7616 3.7), but not for phones: theirs take one challenge, and know MD5 alone. */
 static void challenge(struct service *s, const struct site_settings *st, const struct http_request *rq, bool stale, struct http_response *rs)
 {
 	char nonce[NONCE_MAX + 1], value[256], bind[64];
-	struct text n = TEXT_ARRAY(nonce), v = TEXT_ARRAY(value), b = TEXT_ARRAY(bind);
+	struct text n = TEXT_ARRAY(nonce), b = TEXT_ARRAY(bind);
+	bool phone = span_istarts(rq->user_agent, SPAN_LIT("FileTransport "));
 	addr_put_ip(&b, &rq->from);
 	nonce_make(&n, &s->nonces, rq->now_us, text_span(&b));
-	digest_challenge_write(&v, span_z(st->realm), text_span(&n), DIGEST_MD5, stale);
 	rs->status = 401;
-	http_header(rs, "WWW-Authenticate", text_span(&v));
+	for (int alg = phone ? DIGEST_MD5 : DIGEST_SHA256; alg >= DIGEST_MD5; alg--) {
+		struct text v = TEXT_ARRAY(value);
+		digest_challenge_write(&v, span_z(st->realm), text_span(&n), (enum digest_alg)alg, stale);
+		http_header(rs, "WWW-Authenticate", text_span(&v));
+	}
 }
 
 /* The work is the same whether the extension exists or not. */
