@@ -67,9 +67,9 @@ void cell_free(struct cell *c)
 {
 	if (!c)
 		return;
-	watch_stop(c);
 	if (c->txn)
 		txn_layer_free(c->txn);
+	watch_stop(c);
 	struct map *const maps[] = {&c->aor_map, &c->known_map, &c->tags, &c->merges, &c->cdr_tokens};
 	for (size_t i = 0; i < COUNT_OF(maps); i++)
 		map_destroy(maps[i]);

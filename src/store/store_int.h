@@ -10,7 +10,7 @@
 enum {
 	CDR_RING = 4096,       /* rows waiting for the writer, a power of two */
 	BINDING_RING = 4096,
-	SUB_RING = 4096,
+	SUB_RING = 2048, /* sip/event gives out 4,000 a second at most, a window is 300 ms */
 	CDR_BATCH = 1024,      /* rows of one commit at most */
 	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
 	BINDING_BATCH = 1024,
