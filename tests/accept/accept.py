@@ -9,6 +9,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import world  # noqa: E402
 os.chdir(ROOT)
 
 
@@ -131,6 +132,12 @@ def differential():
     return rc == 0, (out.strip().splitlines() or [err[-200:]])[-1]
 
 
+def out_of_memory():
+    """R29: each allocation of a call through cell and service fails once, every one of them."""
+    rc, out, _ = sh(["build/tests_alloc_fail_test"], env={"STROWGER_SWEEP": "1"})
+    return rc == 0, f"{out.count('ok' + chr(9))} parts"
+
+
 def torture():
     """RFC 4475 and 5118 over UDP, TCP byte by byte and TLS; OPTIONS answered within 100 ms between any two."""
     rc, out, err = sh(["/usr/bin/python3", "-m", "pytest", "-q", "-rP", "--no-header", "-p", "no:cacheprovider", "tests/live/test_torture.py"], 1800,
@@ -163,6 +170,10 @@ POINTS = {
     "sabotage": sabotage,
     "replay": replay,
     "loss-live": lambda: pytest(["test_loss.py"], STROWGER_CALLS="1000"),
+    "bad-network": world.bad_network,
+    "sim-crashes": world.sim_crashes,
+    "damage": lambda: pytest(["test_damage.py"], STROWGER_FLIPS="1000"),
+    "out-of-memory": out_of_memory,
     "torture": torture,
     "differential": differential,
     "fuzz": fuzz,
