@@ -34,6 +34,9 @@ int cli_device_add(struct cli *c);
 int cli_remove(struct cli *c);
 int cli_settings_set(struct cli *c);
 int cli_feature(struct cli *c);
+int cli_backup_create(struct cli *c);
+int cli_backup_verify(struct cli *c);
+int cli_restore(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

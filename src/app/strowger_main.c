@@ -26,6 +26,9 @@ static const struct cli_command commands[] = {
 	{"device remove", "ID", cli_remove, "devices"},
 	{"settings show", "the site's settings", cli_show, "settings"},
 	{"settings set", "FIELD=VALUE...", cli_settings_set, NULL},
+	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},
+	{"backup verify", "DIR: is every file there and as it was?", cli_backup_verify, NULL},
+	{"backup restore", "DIR: the site (--site) becomes what it was; the daemon must be stopped", cli_restore, NULL},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
