@@ -49,13 +49,14 @@ class Daemon:
         self.base = port_base
         self.site = tempfile.mkdtemp(prefix="strowger-")
         self.extra = extra
+        self.env = None  # of the daemon; None: ours
         self.proc = None
 
     def start(self):
         started = time.monotonic()
         self.log = open(os.path.join(self.site, "stderr.log"), "ab")
         self.proc = subprocess.Popen([str(BUILD / "strowgerd"), "--site", self.site, "--port-base", str(self.base), "--listen", "127.0.0.1",
-                                      *self.extra], stdout=subprocess.PIPE, stderr=self.log, text=True)
+                                      *self.extra], stdout=subprocess.PIPE, stderr=self.log, text=True, env=self.env)
         line = self.proc.stdout.readline()
         if not line.startswith("READY"):
             raise RuntimeError("strowgerd did not start: " + pathlib.Path(self.log.name).read_text()[-2000:])

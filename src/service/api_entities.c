@@ -85,7 +85,7 @@ static bool commit(struct service *s, const struct http_request *rq, struct site
 		return false;
 	case CHANGE_MISSING: api_error(rs, 404, "there is no such thing", "path", "list what there is"); return false;
 	case CHANGE_STORE_FAILED:
-		api_error(rs, 507, "the change could not be stored", "store", "see the log: full disk, read-only folder?");
+		api_error(rs, 507, "the change could not be stored", "store", "free space on the disk or make the folder writable, then repeat the change; the log says what failed");
 		return false;
 	}
 	return false;

@@ -12,7 +12,7 @@ enum {
 	BINDING_RING = 4096,
 	SUB_RING = 2048, /* sip/event gives out 4,000 a second at most, a window is 300 ms */
 	CDR_BATCH = 1024,      /* rows of one commit at most */
-	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
+	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company, also when it came while a batch was being written */
 	BINDING_BATCH = 1024,
 	BINDING_WINDOW_MS = 300,
 	RETRY_MS = 1000,
@@ -21,6 +21,7 @@ enum {
 
 struct cdr_item {
 	uint64_t token;
+	int64_t came_ms;
 	struct cdr_row row;
 };
 

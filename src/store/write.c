@@ -31,10 +31,12 @@ void store_wake_writer(struct store *s, bool full)
 int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row)
 {
 	int rc = -1;
+	int64_t now = store_now_ms();
 	pthread_mutex_lock(&s->lock);
 	if (s->cdr_head - s->cdr_tail < CDR_RING) {
 		struct cdr_item *it = &s->cdr[s->cdr_head++ % CDR_RING];
 		it->token = token;
+		it->came_ms = now;
 		it->row = *row;
 		store_wake_writer(s, s->cdr_head - s->cdr_tail == CDR_BATCH);
 		rc = 0;
@@ -284,7 +286,7 @@ void *store_writer(void *arg)
 		if (!n_cdr)
 			s->cdr_due_ms = INT64_MAX;
 		else if (s->cdr_due_ms == INT64_MAX)
-			s->cdr_due_ms = now + COMMIT_WINDOW_MS;
+			s->cdr_due_ms = (s->cdr_failing ? now : s->cdr[s->cdr_tail % CDR_RING].came_ms) + COMMIT_WINDOW_MS;
 		uint32_t n_sub = s->sub_head - s->sub_tail, sub_tail = s->sub_tail;
 		if (!n_bind && !n_sub)
 			s->binding_due_ms = INT64_MAX;

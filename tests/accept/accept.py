@@ -160,6 +160,12 @@ def fuzz():
     return rc == 0, "; ".join(out.strip().splitlines()[-4:])
 
 
+def under_fire():
+    """Killed again and again under calls and changes, then a disk that stalls, fails and is full: every answered call and change is there."""
+    import under_fire as fire
+    return fire.point()
+
+
 POINTS = {
     "fresh": fresh,
     "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
@@ -179,6 +185,7 @@ POINTS = {
     "fuzz": fuzz,
     "fuzz-all": fuzz_all,
     "budget": budget,
+    "under-fire": under_fire,
     "bad-input": lambda: pytest(["test_bad_input.py", "test_provision.py"]),
 }
 

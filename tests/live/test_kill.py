@@ -1,0 +1,26 @@
+"""Killed with SIGKILL under calls and changes; a disk that stalls and fails. The short form of `./accept under-fire`."""
+import json
+import sys
+
+import pytest
+from conftest import ROOT, free_port_base
+
+sys.path.insert(0, str(ROOT / "tests/accept"))
+import under_fire  # noqa: E402
+
+
+@pytest.mark.row("R4", "R7")
+def test_killed_under_calls():
+    r = under_fire.kills(free_port_base(), seconds=5, count=4, cps=15)
+    assert under_fire.sound(r), json.dumps(r)
+    assert r["kills"] == 4 and r["sure"] > 10 and r["changes"] > 5, json.dumps(r)
+    assert all(ms is not None for ms in r["first_call_ms"]), "no call without registering again: " + json.dumps(r)
+
+
+@pytest.mark.row("R7", "R9")
+def test_disk_fails_and_works_again():
+    r = under_fire.disk(free_port_base(), "fail ENOSPC", 1.5, 15)
+    assert under_fire.sound(r), json.dumps(r)
+    assert r["answered_during"] > 3 and r["accepted_after"] > 3, json.dumps(r)
+    refused = [s for s in r["refused_during"] if s]
+    assert refused and all(500 <= s <= 599 for s in refused) and "repeat" in r["said"], json.dumps(r)
