@@ -1,8 +1,8 @@
 /* strowgerd, inside: what its parts share. Layer 6, shell.
  *
- * Threads: main (starts, waits for a signal, drains), cell (SIP over UDP, the cell, all that it decides), sip-tcp (framing),
+ * Threads: main (starts, waits for a signal, drains), cell (SIP over UDP, the cell, all that it decides), sip-tcp and sip-tls (framing, handshakes),
  * media workers (RTP), HTTP pool (provisioning, API), control pool (Unix socket), the store's writer. They meet in three
- * rings to the cell (from TCP, from media, from all others), one to TCP, and in the published snapshot of the site. */
+ * rings to the cell (from TCP, from TLS, from media, from all others), one each to TCP and TLS, and in the published snapshot of the site. */
 #ifndef APP_STROWGERD_H
 #define APP_STROWGERD_H
 
@@ -36,7 +36,7 @@ struct daemon_opts {
 	enum log_level level;
 };
 struct daemon_ports {
-	uint16_t sip, sips, sip_service, http, https, metrics, rtp_first;
+	uint16_t sip, sips, sip_service, http, https, metrics, sips_legacy, rtp_first;
 };
 /* -1: go on; else the exit code. */
 int options_read(struct daemon_opts *o, int argc, char **argv);
@@ -60,6 +60,16 @@ struct site_dir {
 /* 0, or an exit code; what is wrong has been said. */
 int site_dir_open(struct site_dir *d, const char *path);
 void site_dir_close(struct site_dir *d);
+
+/* ---- certificates (strowgerd_cert.c): may block; main thread ---- */
+
+struct site_certs {
+	char ca[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], legacy_cert[PATH_MAX], legacy_key[PATH_MAX]; /* PEM files */
+};
+/* Makes what is missing or has run out. 0, or an exit code; what is wrong has been said. */
+int certs_ready(struct site_certs *c, const struct site_dir *d, const struct daemon_opts *o, const char *identity, struct log_sink *log);
+/* NULL: what is wrong has been said. */
+struct tls_ctx *certs_context(const struct site_certs *c, const struct site_dir *d, enum tls_policy policy);
 
 /* ---- the cell's thread (strowgerd_cell.c) ---- */
 
@@ -90,7 +100,7 @@ struct cell_host *cell_host_new(const struct cell_host_opts *o);
 struct sip_udp *cell_host_udp(struct cell_host *h);
 struct waker *cell_host_waker(struct cell_host *h);
 void cell_host_media(struct cell_host *h, struct media *m); /* before start */
-void cell_host_tcp(struct cell_host *h, struct sip_tcp *t); /* before start */
+void cell_host_tcp(struct cell_host *h, struct sip_tcp *tcp, struct sip_tcp *tls); /* before start; tls may be NULL */
 int cell_host_media_ring(struct cell_host *h, size_t slots); /* before the workers run */
 void cell_host_on_media(void *host, const struct media_event *e); /* media_opts.on_event */
 /* Before start, on the main thread: an input at once. */

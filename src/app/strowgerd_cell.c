@@ -26,7 +26,7 @@ struct cell_host {
 	struct loop_fd waker_watch;
 	bool waker_ready, started;
 	struct sip_udp *udp;
-	struct sip_tcp *tcp;
+	struct sip_tcp *tcp, *tls;
 	struct media *media;
 	struct ring control, media_ring;
 	bool has_media_ring;
@@ -65,7 +65,7 @@ static void emit_sip(struct cell_host *h, const struct cell_out *out)
 	switch (to->transport) {
 	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
 	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
-	case SIP_TLS: break;
+	case SIP_TLS: ok = h->tls && sip_tcp_send(h->tls, to, out->u.sip.bytes); break;
 	}
 	if (!ok && h->lost_sip++ == 0)
 		log_event(h->o.log, LOG_WARN, "sip.not_sent", LOG_Z("transport", sip_transport_name(to->transport)),
@@ -157,13 +157,13 @@ static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
 	step(ctx, &in);
 }
 
-static void drain_tcp(struct cell_host *h)
+static void drain_stream(struct cell_host *h, struct sip_tcp *t)
 {
 	struct sip_tcp_in m;
-	for (int i = 0; h->tcp && i < TCP_PER_LOOP && sip_tcp_next(h->tcp, &m); i++) {
+	for (int i = 0; t && i < TCP_PER_LOOP && sip_tcp_next(t, &m); i++) {
 		struct cell_in in = {.kind = m.mem ? CELL_IN_SIP : CELL_IN_FLOW_CLOSED, .u.sip = {m.flow, {m.mem, m.n}}};
 		step(h, &in);
-		sip_tcp_done(h->tcp, &m);
+		sip_tcp_done(t, &m);
 	}
 }
 
@@ -241,6 +241,7 @@ static void look_at_wall(struct cell_host *h)
 static bool nothing_waits(const struct cell_host *h)
 {
 	return ring_empty(&h->control) && (!h->has_media_ring || ring_empty(&h->media_ring)) && !(h->tcp && sip_tcp_waiting(h->tcp)) &&
+	       !(h->tls && sip_tcp_waiting(h->tls)) &&
 	       h->n_refused == 0 && !atomic_load_explicit(&h->stop, memory_order_relaxed);
 }
 
@@ -249,6 +250,8 @@ static void flush(struct cell_host *h)
 	sip_udp_flush(h->udp);
 	if (h->tcp)
 		sip_tcp_flush(h->tcp);
+	if (h->tls)
+		sip_tcp_flush(h->tls);
 	if (h->media)
 		media_flush(h->media);
 }
@@ -286,7 +289,8 @@ static void turn(struct cell_host *h)
 	write_late(h);
 	look_at_wall(h);
 	drain_media(h);
-	drain_tcp(h);
+	drain_stream(h, h->tcp);
+	drain_stream(h, h->tls);
 	drain_control(h);
 	tell_refused(h);
 	if (cell_deadline(h->cell) <= h->loop.now_us) {
@@ -397,9 +401,10 @@ void cell_host_media(struct cell_host *h, struct media *m)
 	h->media = m;
 }
 
-void cell_host_tcp(struct cell_host *h, struct sip_tcp *t)
+void cell_host_tcp(struct cell_host *h, struct sip_tcp *tcp, struct sip_tcp *tls)
 {
-	h->tcp = t;
+	h->tcp = tcp;
+	h->tls = tls;
 }
 
 int cell_host_media_ring(struct cell_host *h, size_t slots)

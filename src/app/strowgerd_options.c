@@ -9,9 +9,9 @@
 static const char usage[] =
 	"strowgerd: the Strowger switch\n"
 	"  --site DIR        state of the site; made when it is not there (default: site)\n"
-	"  --port-base N     all ports at offsets from N: +0 SIP (UDP, TCP), +1 SIP over TLS (reserved), +2 SIP service\n"
-	"                    (UDP, TCP), +3 HTTP, +4 HTTPS (reserved), +5 metrics (reserved), +100 up RTP and RTCP\n"
-	"                    (default: 5060, 5061, 10060, 8080, 8443, 9090 and RTP from 16384)\n"
+	"  --port-base N     all ports at offsets from N: +0 SIP (UDP, TCP), +1 SIP over TLS, +2 SIP service (UDP, TCP),\n"
+	"                    +3 HTTP, +4 HTTPS, +5 metrics (reserved), +6 SIP over old TLS (site setting), +100 up RTP and RTCP\n"
+	"                    (default: 5060, 5061, 10060, 8080, 8443, 9090, 5062 and RTP from 16384)\n"
 	"  --listen ADDR     IP address to listen on; may be repeated, up to 4 (default: 0.0.0.0, all of IPv4)\n"
 	"  --workers N       threads for voice (default: one for each core)\n"
 	"  --rtp-pairs N     RTP/RTCP port pairs of the site; a call through the switch takes two (default: 448)\n"
@@ -107,8 +107,8 @@ struct daemon_ports ports_of(const struct daemon_opts *o)
 {
 	uint16_t b = o->port_base;
 	if (!b)
-		return (struct daemon_ports){5060, 5061, 10060, 8080, 8443, 9090, 16384};
+		return (struct daemon_ports){5060, 5061, 10060, 8080, 8443, 9090, 5062, 16384};
 	/* RTP ports are even (RFC 3550 11). */
-	return (struct daemon_ports){b, (uint16_t)(b + 1), (uint16_t)(b + 2), (uint16_t)(b + 3), (uint16_t)(b + 4), (uint16_t)(b + 5),
+	return (struct daemon_ports){b, (uint16_t)(b + 1), (uint16_t)(b + 2), (uint16_t)(b + 3), (uint16_t)(b + 4), (uint16_t)(b + 5), (uint16_t)(b + 6),
 				     (uint16_t)(b + 100 + (b & 1))};
 }

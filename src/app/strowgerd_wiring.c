@@ -3,6 +3,7 @@
 
 #include "edge/limits.h"
 #include "io/clock.h"
+#include "io/file.h"
 #include "io/random.h"
 #include "io/sock.h"
 #include "io/tcp.h"
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { NOFILE_CAP = 16000, NOFILE_OTHERS = 200 /* database, loops, wakers, threads */ };
+enum { PEM_MAX = 65536, NOFILE_CAP = 16000, NOFILE_OTHERS = 200 /* database, loops, wakers, threads */ };
 
 struct strowgerd {
 	struct daemon_opts o;
@@ -27,11 +28,12 @@ struct strowgerd {
 	struct cell_host *host;
 	struct ask_desk *desk;
 	struct media *media;
-	struct sip_tcp *tcp;
+	struct sip_tcp *tcp, *tls;
+	struct site_certs certs;
 	struct service *service;
-	struct http_server *http[MAX_LISTEN], *control;
+	struct http_server *http[MAX_LISTEN], *https[MAX_LISTEN], *control;
 	struct addr shown; /* what we tell others: our address */
-	uint32_t tcp_conns;
+	struct tcp_budget streams; /* of SIP over TCP and TLS together */
 	bool ready;
 };
 
@@ -106,7 +108,7 @@ static void restore_binding(void *ctx, const struct binding_row *b)
 	struct cell_in in = {.kind = CELL_IN_BINDING, .u.binding = *b};
 	/* Connections of the last run are gone, and their numbers will be given to others. */
 	in.u.binding.flow.conn = 0;
-	if (in.u.binding.flow.listener >= 2 * r->d->o.n_listen)
+	if (in.u.binding.flow.listener >= 4 * r->d->o.n_listen)
 		in.u.binding.flow.listener = 0;
 	cell_host_feed(r->d->host, &in);
 	r->n++;
@@ -186,9 +188,40 @@ static int not_bound(const char *proto, const struct addr *at)
 	return EXIT_FAILED;
 }
 
+/* Listeners 2n and up: TLS; 3n and up: TLS for old phones. */
+static int open_tls(struct strowgerd *d)
+{
+	const struct site_settings *st = site_settings_of(d->world.site);
+	int rc = certs_ready(&d->certs, &d->dir, &d->o, st->identity, d->log);
+	struct tls_ctx *modern = rc == 0 ? certs_context(&d->certs, &d->dir, TLS_MODERN) : NULL;
+	struct tls_ctx *legacy = modern && st->legacy_tls ? certs_context(&d->certs, &d->dir, TLS_LEGACY) : NULL;
+	if (!modern || (st->legacy_tls && !legacy)) {
+		tls_ctx_unref(modern);
+		return rc ? rc : EXIT_FAILED;
+	}
+	struct sip_tcp_opts to = {.waker = cell_host_waker(d->host), .log = d->log, .budget = &d->streams, .tls = modern};
+	d->tls = sip_tcp_new(&to);
+	tls_ctx_unref(modern);
+	if (!d->tls) {
+		tls_ctx_unref(legacy);
+		return failed("cannot make the TLS transport");
+	}
+	for (unsigned i = 0; i < (legacy ? 2u : 1u) * d->o.n_listen; i++) {
+		struct addr at = d->o.listen[i % d->o.n_listen];
+		bool old = i >= d->o.n_listen;
+		at.port = old ? d->ports.sips_legacy : d->ports.sips;
+		if (sip_tcp_listen_tls(d->tls, (uint16_t)(2 * d->o.n_listen + i), &at, old ? legacy : NULL) != 0) {
+			tls_ctx_unref(legacy);
+			return not_bound("TCP", &at);
+		}
+	}
+	tls_ctx_unref(legacy);
+	return 0;
+}
+
 static int open_sip(struct strowgerd *d)
 {
-	struct sip_tcp_opts to = {.waker = cell_host_waker(d->host), .log = d->log, .max_conns = d->tcp_conns};
+	struct sip_tcp_opts to = {.waker = cell_host_waker(d->host), .log = d->log, .budget = &d->streams};
 	if (!(d->tcp = sip_tcp_new(&to)))
 		return failed("cannot make the TCP transport");
 	for (unsigned i = 0; i < 2 * d->o.n_listen; i++) {
@@ -199,8 +232,9 @@ static int open_sip(struct strowgerd *d)
 		if (sip_tcp_listen(d->tcp, (uint16_t)i, &at) != 0)
 			return not_bound("TCP", &at);
 	}
-	cell_host_tcp(d->host, d->tcp);
-	return 0;
+	int rc = open_tls(d);
+	cell_host_tcp(d->host, d->tcp, d->tls);
+	return rc;
 }
 
 static size_t body_limit(void *ctx, const struct http_request *rq)
@@ -211,6 +245,42 @@ static size_t body_limit(void *ctx, const struct http_request *rq)
 static void handle(void *ctx, const struct http_request *rq, struct http_response *rs)
 {
 	service_handle(ctx, rq, rs);
+}
+
+static int open_web(struct strowgerd *d, struct http_opts *o, uint16_t port, struct http_server **out)
+{
+	for (unsigned i = 0; i < d->o.n_listen; i++) {
+		struct addr at = d->o.listen[i];
+		at.port = port;
+		o->listen_fd = tcp_listen(&at, HTTP_BACKLOG);
+		if (o->listen_fd < 0)
+			return not_bound("TCP", &at);
+		if (!(out[i] = http_start(o))) {
+			close(o->listen_fd);
+			return failed("cannot start HTTP");
+		}
+	}
+	return 0;
+}
+
+static int open_https(struct strowgerd *d, struct http_opts o)
+{
+	char *cert = NULL, *key = NULL;
+	size_t n = 0;
+	int rc = EXIT_FAILED;
+	o.threads = HTTPS_THREADS;
+	if (file_read(d->certs.cert, PEM_MAX, &cert, &n) != 0 || file_read(d->certs.key, PEM_MAX, &key, &n) != 0) {
+		complain("cannot read %s and its key: %s.", d->certs.cert, strerror(errno));
+	} else {
+		o.cert = cert;
+		o.key = key;
+		rc = open_web(d, &o, d->ports.https, d->https);
+	}
+	if (key)
+		explicit_bzero(key, n);
+	free(cert);
+	free(key);
+	return rc;
 }
 
 static int open_http(struct strowgerd *d)
@@ -224,19 +294,13 @@ static int open_http(struct strowgerd *d)
 		return failed("cannot make the HTTP service");
 	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log};
 	o.threads = d->o.n_listen > 1 ? 2 : HTTP_THREADS;
-	for (unsigned i = 0; i < d->o.n_listen; i++) {
-		struct addr at = d->o.listen[i];
-		at.port = d->ports.http;
-		o.listen_fd = tcp_listen(&at, HTTP_BACKLOG);
-		if (o.listen_fd < 0)
-			return not_bound("TCP", &at);
-		if (!(d->http[i] = http_start(&o))) {
-			close(o.listen_fd);
-			return failed("cannot start HTTP");
-		}
-	}
-	o.control = true;
+	int rc = open_web(d, &o, d->ports.http, d->http);
+	if (rc == 0)
+		rc = open_https(d, o);
+	if (rc != 0)
+		return rc;
 	o.threads = HTTP_CONTROL_THREADS;
+	o.control = true;
 	o.listen_fd = unix_listen(d->dir.control_path, 64);
 	if (o.listen_fd < 0 && errno == ENAMETOOLONG) {
 		complain("the name %s is too long for a socket (107 bytes): choose a shorter --site.", d->dir.control_path);
@@ -252,14 +316,14 @@ static int open_http(struct strowgerd *d)
 /* Descriptors are shared out: voice ports first, then HTTP, and SIP connections get what is left. */
 static int plan_descriptors(struct strowgerd *d)
 {
-	uint64_t fixed = 2u * (d->o.pairs + d->o.workers) + HTTP_MAX_CONNS * d->o.n_listen + HTTP_CONTROL_MAX_CONNS + NOFILE_OTHERS;
+	uint64_t fixed = 2u * (d->o.pairs + d->o.workers) + 2 * HTTP_MAX_CONNS * d->o.n_listen + HTTP_CONTROL_MAX_CONNS + NOFILE_OTHERS;
 	uint64_t have = sock_raise_nofile(fixed + TCP_MAX_CONNS, NOFILE_CAP);
 	if (have < fixed + 16) {
 		complain("%llu open files are allowed, %llu are needed. Raise the limit (`ulimit -n`), or take fewer --rtp-pairs.",
 			 (unsigned long long)have, (unsigned long long)(fixed + 16));
 		return EXIT_FAILED;
 	}
-	d->tcp_conns = have - fixed > TCP_MAX_CONNS ? TCP_MAX_CONNS : (uint32_t)(have - fixed);
+	d->streams.max = have - fixed > TCP_MAX_CONNS ? TCP_MAX_CONNS : (uint32_t)(have - fixed);
 	return 0;
 }
 
@@ -289,7 +353,7 @@ static int start(struct strowgerd *d)
 	if (rc != 0)
 		return rc;
 	errno = 0;
-	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0)
+	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)
 		return failed("cannot start a thread");
 	return open_http(d);
 }
@@ -356,7 +420,8 @@ void strowgerd_drain(struct strowgerd *d)
 	log_event(d->log, LOG_INFO, "daemon.draining", LOG_I("calls", cell_host_counts(d->host).calls));
 	for (unsigned i = 0; i < d->o.n_listen; i++) {
 		http_stop(d->http[i]);
-		d->http[i] = NULL;
+		http_stop(d->https[i]);
+		d->http[i] = d->https[i] = NULL;
 	}
 	http_stop(d->control);
 	d->control = NULL;
@@ -377,14 +442,17 @@ void strowgerd_free(struct strowgerd *d)
 {
 	if (!d)
 		return;
-	for (unsigned i = 0; i < MAX_LISTEN; i++)
+	for (unsigned i = 0; i < MAX_LISTEN; i++) {
 		http_stop(d->http[i]);
+		http_stop(d->https[i]);
+	}
 	http_stop(d->control);
 	if (d->control)
 		unlink(d->dir.control_path);
 	if (d->host)
 		cell_host_stop(d->host);
 	media_stop(d->media);
+	sip_tcp_free(d->tls);
 	sip_tcp_free(d->tcp); /* what the cell said last still goes out */
 	uint32_t open = d->host ? cell_host_counts(d->host).cdr_open : 0;
 	if (d->store) {

@@ -4,6 +4,7 @@
 #define APP_VPHONE_HOST_H
 
 #include "io/loop.h"
+#include "io/tls.h"
 #include "sip/msg/frame.h"
 #include "vphone/vphone.h"
 
@@ -25,6 +26,8 @@ struct vh_conn {
 	struct addr remote;
 	uint32_t id;
 	bool connecting, dead;
+	struct tls *tls; /* NULL: plain */
+	bool handshaking;
 	struct sip_framer framer;
 	char *in, *out;
 	size_t in_n, out_n;
@@ -44,6 +47,7 @@ struct vhost_opts {
 	struct vphone_opts phone;
 	const char *flash_dir; /* NULL: none */
 	bool json, trace, insecure;
+	const char *ca; /* whom to believe over TLS (PEM); NULL: anybody */
 	uint16_t sip_port;
 };
 
@@ -57,6 +61,7 @@ struct vhost {
 	struct loop_fd listener;
 	struct loop_fd input; /* script or keyboard */
 	uint32_t next_conn;
+	struct tls_ctx *tls; /* made with the first connection over TLS */
 	CURLM *multi;
 	struct vh_http http;
 	int64_t start_us;

@@ -132,6 +132,7 @@ void vh_send_rtp(struct vhost *h, const struct vphone_out *o)
 
 static void conn_free(struct vhost *h, struct vh_conn *c)
 {
+	tls_free(c->tls);
 	if (c->fd.fd >= 0) {
 		loop_remove(&h->loop, &c->fd);
 		close(c->fd.fd);
@@ -143,7 +144,7 @@ static void conn_free(struct vhost *h, struct vh_conn *c)
 
 static struct sip_flow conn_flow(const struct vhost *h, const struct vh_conn *c)
 {
-	return (struct sip_flow){.transport = SIP_TCP, .conn = c->id, .remote = c->remote, .local = h->o.phone.ip};
+	return (struct sip_flow){.transport = c->tls ? SIP_TLS : SIP_TCP, .conn = c->id, .remote = c->remote, .local = h->o.phone.ip};
 }
 
 /* The phone must not be called from within its own output: failures wait for the end of the turn. */
@@ -166,17 +167,23 @@ void vh_net_reap(struct vhost *h)
 
 static void conn_flush(struct vhost *h, struct vh_conn *c)
 {
-	while (c->out_n && !c->connecting) {
-		ssize_t n = send(c->fd.fd, c->out, c->out_n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0) {
-			if (errno != EAGAIN)
+	while (c->out_n && !c->connecting && !c->handshaking) {
+		size_t n = 0;
+		enum tls_io io = c->tls ? tls_write(c->tls, c->out, c->out_n, &n) : TLS_DONE;
+		if (!c->tls) {
+			ssize_t k = send(c->fd.fd, c->out, c->out_n, MSG_DONTWAIT | MSG_NOSIGNAL);
+			io = k >= 0 ? TLS_DONE : errno == EAGAIN ? TLS_WANTS_WRITE : TLS_BROKEN;
+			n = k > 0 ? (size_t)k : 0;
+		}
+		if (io != TLS_DONE) {
+			if (io == TLS_BROKEN || io == TLS_CLOSED)
 				conn_kill(c);
 			break;
 		}
 		memmove(c->out, c->out + n, c->out_n - (size_t)n);
 		c->out_n -= (size_t)n;
 	}
-	loop_modify(&h->loop, &c->fd, EPOLLIN | (c->out_n || c->connecting ? EPOLLOUT : 0u));
+	loop_modify(&h->loop, &c->fd, EPOLLIN | ((c->out_n && !c->handshaking) || c->connecting ? EPOLLOUT : 0u));
 }
 
 static void conn_messages(struct vhost *h, struct vh_conn *c)
@@ -200,6 +207,42 @@ static void conn_messages(struct vhost *h, struct vh_conn *c)
 	}
 }
 
+/* False: not yet, or dead. */
+static bool conn_shake(struct vhost *h, struct vh_conn *c)
+{
+	enum tls_io io = tls_handshake(c->tls);
+	if (io == TLS_DONE) {
+		c->handshaking = false;
+		conn_flush(h, c);
+		return true;
+	}
+	if (io == TLS_BROKEN || io == TLS_CLOSED) {
+		fprintf(stderr, "vphone: the TLS handshake failed: is the server's certificate for its address, and of --ca?\n");
+		conn_kill(c);
+	} else {
+		loop_modify(&h->loop, &c->fd, io == TLS_WANTS_WRITE ? EPOLLOUT : EPOLLIN);
+	}
+	return false;
+}
+
+/* Bytes read, 0: none now, -1: it is over. */
+static ssize_t conn_read(struct vh_conn *c)
+{
+	size_t n = 0;
+	if (!c->tls) {
+		ssize_t k = recv(c->fd.fd, c->in + c->in_n, VH_BUF - c->in_n, MSG_DONTWAIT);
+		return k > 0 ? k : k < 0 && errno == EAGAIN ? 0 : -1;
+	}
+	switch (tls_read(c->tls, c->in + c->in_n, VH_BUF - c->in_n, &n)) {
+	case TLS_DONE: return (ssize_t)n;
+	case TLS_WANTS_READ:
+	case TLS_WANTS_WRITE: return 0;
+	case TLS_CLOSED:
+	case TLS_BROKEN: return -1;
+	}
+	return -1;
+}
+
 static void conn_ready(struct loop_fd *f, uint32_t events)
 {
 	struct vh_conn *c = (struct vh_conn *)(void *)f;
@@ -210,20 +253,24 @@ static void conn_ready(struct loop_fd *f, uint32_t events)
 			return;
 		}
 		c->connecting = false;
-		conn_flush(h, c);
+		if (!c->handshaking)
+			conn_flush(h, c);
 	}
+	if (c->handshaking && !conn_shake(h, c))
+		return;
 	if (events & EPOLLOUT)
 		conn_flush(h, c);
 	if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		return;
-	ssize_t n = recv(f->fd, c->in + c->in_n, VH_BUF - c->in_n, MSG_DONTWAIT);
-	if (n <= 0) {
-		if (n == 0 || errno != EAGAIN)
+	do {
+		ssize_t n = conn_read(c);
+		if (n < 0)
 			conn_kill(c);
-		return;
-	}
-	c->in_n += (size_t)n;
-	conn_messages(h, c);
+		if (n <= 0)
+			return;
+		c->in_n += (size_t)n;
+		conn_messages(h, c);
+	} while (c->tls && !c->dead && tls_pending(c->tls));
 }
 
 static struct vh_conn *conn_add(struct vhost *h, int fd, const struct addr *remote, bool connecting)
@@ -253,19 +300,39 @@ static void accept_ready(struct loop_fd *f, uint32_t events)
 		close(fd);
 }
 
+static bool conn_secure(struct vhost *h, struct vh_conn *c)
+{
+	char why[512], name[64];
+	struct text t = TEXT_ARRAY(name);
+	struct tls_opts o = {.policy = TLS_MODERN, .ca_file = h->o.ca};
+	if (!h->tls && !(h->tls = tls_ctx_new(&o, why, sizeof why))) {
+		fprintf(stderr, "vphone: TLS: %s\n", why);
+		return false;
+	}
+	addr_put_ip(&t, &c->remote);
+	text_end(&t);
+	c->tls = tls_connect(h->tls, c->fd.fd, h->o.ca ? name : NULL);
+	c->handshaking = c->tls != NULL;
+	return c->tls != NULL;
+}
+
 static struct vh_conn *conn_for(struct vhost *h, const struct sip_flow *flow)
 {
 	for (int i = 0; i < VH_CONNS; i++) {
 		struct vh_conn *c = &h->conn[i];
-		if (c->fd.fd >= 0 && !c->dead && (flow->conn ? c->id == flow->conn : addr_eq(&c->remote, &flow->remote)))
+		if (c->fd.fd >= 0 && !c->dead && (c->tls != NULL) == (flow->transport == SIP_TLS) && (flow->conn ? c->id == flow->conn : addr_eq(&c->remote, &flow->remote)))
 			return c;
 	}
 	if (flow->conn) /* it is gone; its peer's address may do */
-		return conn_for(h, &(struct sip_flow){.transport = SIP_TCP, .remote = flow->remote});
+		return conn_for(h, &(struct sip_flow){.transport = flow->transport, .remote = flow->remote});
 	int fd = tcp_connect(&flow->remote, &h->o.phone.ip);
 	struct vh_conn *c = conn_add(h, fd, &flow->remote, true);
 	if (!c && fd >= 0)
 		close(fd);
+	if (c && flow->transport == SIP_TLS && !conn_secure(h, c)) {
+		conn_free(h, c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -311,4 +378,5 @@ void vh_net_close(struct vhost *h)
 			conn_free(h, &h->conn[i]);
 	if (h->listener.fd >= 0)
 		close(h->listener.fd);
+	tls_ctx_unref(h->tls);
 }

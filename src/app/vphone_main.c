@@ -47,7 +47,7 @@ static void own_address(struct vhost_opts *o, const char *url)
 	}
 }
 
-enum { O_MODEL = 256, O_MAC, O_SERVER, O_USER, O_PASSWORD, O_IP, O_PORT, O_FLASH, O_SCRIPT, O_JSON, O_TRACE, O_INSECURE, O_SECONDS, O_BOOT, O_TRANSPORT, O_RTP, O_HELP };
+enum { O_MODEL = 256, O_MAC, O_SERVER, O_USER, O_PASSWORD, O_IP, O_PORT, O_FLASH, O_SCRIPT, O_JSON, O_TRACE, O_INSECURE, O_SECONDS, O_BOOT, O_TRANSPORT, O_RTP, O_CA, O_HELP };
 
 int main(int argc, char **argv)
 {
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		{"model", 1, NULL, O_MODEL}, {"mac", 1, NULL, O_MAC}, {"server", 1, NULL, O_SERVER}, {"user", 1, NULL, O_USER},
 		{"password", 1, NULL, O_PASSWORD}, {"ip", 1, NULL, O_IP}, {"sip-port", 1, NULL, O_PORT}, {"flash", 1, NULL, O_FLASH},
 		{"script", 1, NULL, O_SCRIPT}, {"json", 0, NULL, O_JSON}, {"trace", 0, NULL, O_TRACE}, {"insecure", 0, NULL, O_INSECURE},
-		{"seconds", 1, NULL, O_SECONDS}, {"boot-ms", 1, NULL, O_BOOT}, {"transport", 1, NULL, O_TRANSPORT}, {"rtp-base", 1, NULL, O_RTP}, {"help", 0, NULL, O_HELP}, {0}};
+		{"seconds", 1, NULL, O_SECONDS}, {"boot-ms", 1, NULL, O_BOOT}, {"transport", 1, NULL, O_TRANSPORT}, {"rtp-base", 1, NULL, O_RTP}, {"ca", 1, NULL, O_CA}, {"help", 0, NULL, O_HELP}, {0}};
 	struct vhost_opts o = {.phone = {.boot_ms = 200}, .sip_port = 5060};
 	const char *script = NULL, *mac = NULL, *ip = NULL;
 	double seconds = 0;
@@ -77,6 +77,7 @@ int main(int argc, char **argv)
 		case O_BOOT: o.phone.boot_ms = atoi(optarg); break;
 		case O_TRANSPORT: o.phone.force_transport = optarg[0]; break;
 		case O_RTP: o.phone.force_rtp_base = (uint16_t)atoi(optarg); break;
+		case O_CA: o.ca = optarg; break;
 		case O_HELP: fputs(usage, stdout); return 0;
 		default: return fail("unknown option");
 		}

@@ -53,6 +53,7 @@ static void read_head(struct exchange *x, struct MHD_Connection *c, const char *
 	rq->content_type = header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
 	rq->host = header(c, MHD_HTTP_HEADER_HOST);
 	rq->control = x->server->o.control;
+	rq->tls = x->server->o.cert != NULL;
 	if (!rq->control) {
 		const union MHD_ConnectionInfo *ci = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 		struct sockaddr_storage ss = {0};
@@ -215,6 +216,9 @@ static unsigned or_else(unsigned v, unsigned d)
 	return v ? v : d;
 }
 
+/* What GnuTLS shall speak: as the SIP side's TLS_MODERN. */
+static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
 struct http_server *http_start(const struct http_opts *o)
 {
 	struct http_server *s = calloc(1, sizeof *s);
@@ -235,8 +239,12 @@ struct http_server *http_start(const struct http_opts *o)
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, s},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_as_it_is, NULL},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, NULL},
+		{o->cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)o->cert},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
+		{o->makers ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, (void *)(uintptr_t)o->makers},
 		{MHD_OPTION_END, 0, NULL}};
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (o->cert ? (unsigned)MHD_USE_TLS : 0u);
 	s->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (s->mhd)
 		return s;

@@ -16,6 +16,8 @@ struct http_handler { /* called from several threads at once */
 struct http_opts {
 	int listen_fd;      /* bound and listening (io/tcp); owned by the server once it has started */
 	bool control;       /* a Unix socket: who reaches it is the administrator */
+	/* HTTPS when cert is set: PEM texts, copied. makers: who signs phones' certificates; one is asked for, none demanded. */
+	const char *cert, *key, *makers;
 	unsigned threads;
 	struct http_handler handler;
 	struct log_sink *log; /* may be NULL; called from several threads */

@@ -19,12 +19,17 @@ enum {
 	TCP_BYTES_IN_FLIGHT = 32 << 20,  /* bytes in each ring */
 	TCP_PER_TURN = 64,               /* messages taken from one connection before others have their turn */
 
+	/* SIP over TLS: what TCP has, and */
+	TLS_HANDSHAKES_PER_S = 300,      /* of one source */
+	TLS_HANDSHAKES_BURST = 600,
+
 	/* SIP over UDP */
 	UDP_RCVBUF = 4 << 20,
-	SIP_MAX_LISTENERS = 8,
+	SIP_MAX_LISTENERS = 16,
 
 	/* HTTP */
 	HTTP_THREADS = 4,
+	HTTPS_THREADS = 2,
 	HTTP_CONTROL_THREADS = 2,
 	HTTP_MAX_CONNS = 1024,
 	HTTP_MAX_CONNS_PER_IP = 512,     /* a whole office may stand behind one address */

@@ -18,7 +18,9 @@ struct sip_tcp *sip_tcp_new(const struct sip_tcp_opts *o)
 	s->max_conns = o->max_conns ? o->max_conns : TCP_MAX_CONNS;
 	s->waker.fd = s->loop.ep = -1;
 	s->conns = calloc(s->max_conns, sizeof *s->conns); /* untouched pages cost nothing */
-	if (!s->conns || waker_init(&s->waker) != 0 || loop_init(&s->loop) != 0 ||
+	s->tls = o->tls ? tls_ctx_ref(o->tls) : NULL;
+	s->hs = s->tls ? calloc(TCP_HS_BUCKETS, sizeof *s->hs) : NULL;
+	if (!s->conns || (s->tls && !s->hs) || waker_init(&s->waker) != 0 || loop_init(&s->loop) != 0 ||
 	    ring_init(&s->in, sizeof(struct sip_tcp_in), TCP_RING_IN, o->waker) != 0 ||
 	    ring_init(&s->out, sizeof(struct tcp_out), TCP_RING_OUT, &s->waker) != 0) {
 		int e = errno;
@@ -107,6 +109,13 @@ static void on_conn(struct loop_fd *f, uint32_t events)
 		tcp_set_timer(c);
 		tcp_watch(c);
 	}
+	if (c->handshaking && !tcp_tls_go_on(c))
+		return;
+	if (c->tls_wants_write && (events & EPOLLOUT)) {
+		c->tls_wants_write = false;
+		events |= EPOLLIN;
+		tcp_watch(c);
+	}
 	if (events & EPOLLOUT)
 		tcp_writable(c);
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && tcp_table_get(s, number) == c) {
@@ -128,7 +137,7 @@ static struct tcp_conn *adopt(struct sip_tcp *s, int fd, const struct sip_flow *
 		return NULL;
 	}
 	c->watch.ready = on_conn;
-	if (loop_add(&s->loop, &c->watch, st == TCP_OPEN ? EPOLLIN : EPOLLOUT) != 0) {
+	if (loop_add(&s->loop, &c->watch, st == TCP_OPEN ? EPOLLIN : EPOLLOUT) != 0 || (s->tls && !tcp_tls_begin(c))) {
 		tcp_table_close(s, c, false);
 		return NULL;
 	}
@@ -142,7 +151,7 @@ static void on_listener(struct loop_fd *f, uint32_t events)
 	struct tcp_listener *l = CONTAINER_OF(f, struct tcp_listener, watch);
 	struct sip_tcp *s = l->owner;
 	for (int i = 0; i < TCP_PER_TURN; i++) {
-		struct sip_flow flow = {.transport = SIP_TCP, .listener = l->number};
+		struct sip_flow flow = {.transport = s->tls ? SIP_TLS : SIP_TCP, .listener = l->number};
 		int fd = tcp_accept(f->fd, &flow.remote, &flow.local);
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -154,6 +163,11 @@ static void on_listener(struct loop_fd *f, uint32_t events)
 			return;
 		}
 		tcp_count(&s->accepted);
+		if (s->tls && tcp_tls_too_many(s, &flow.remote)) {
+			tcp_count(&s->hs_refused);
+			close(fd);
+			continue;
+		}
 		adopt(s, fd, &flow, TCP_OPEN);
 	}
 }
@@ -164,7 +178,7 @@ static void send_one(struct sip_tcp *s, struct tcp_out *o)
 {
 	struct sip_flow gone = o->flow;
 	struct tcp_conn *c = o->flow.conn ? tcp_table_get(s, o->flow.conn) : tcp_table_find(s, &o->flow);
-	if (!c && !o->flow.conn) {
+	if (!c && !o->flow.conn && !s->tls) { /* a phone that speaks TLS calls us: it has no certificate to be called by */
 		int fd = tcp_connect(&o->flow.remote, &o->flow.local);
 		if (fd >= 0)
 			c = adopt(s, fd, &o->flow, TCP_CONNECTING);
@@ -253,7 +267,7 @@ int sip_tcp_listen(struct sip_tcp *s, uint16_t listener, const struct addr *at)
 	if (fd < 0)
 		return -1;
 	struct tcp_listener *l = &s->listeners[listener];
-	*l = (struct tcp_listener){{fd, on_listener}, s, listener, tcp_local(fd), true, false};
+	*l = (struct tcp_listener){.watch = {fd, on_listener}, .owner = s, .number = listener, .at = tcp_local(fd), .open = true};
 	if (loop_add(&s->loop, &l->watch, EPOLLIN) == 0)
 		return 0;
 	int e = errno;
@@ -263,12 +277,20 @@ int sip_tcp_listen(struct sip_tcp *s, uint16_t listener, const struct addr *at)
 	return -1;
 }
 
+int sip_tcp_listen_tls(struct sip_tcp *s, uint16_t listener, const struct addr *at, struct tls_ctx *ctx)
+{
+	if (sip_tcp_listen(s, listener, at) != 0)
+		return -1;
+	s->listeners[listener].tls = ctx ? tls_ctx_ref(ctx) : NULL;
+	return 0;
+}
+
 int sip_tcp_start(struct sip_tcp *s)
 {
 	s->waker_watch = (struct loop_fd){s->waker.fd, on_waker};
 	if (loop_add(&s->loop, &s->waker_watch, EPOLLIN) != 0)
 		return -1;
-	int e = thread_start(&s->thread, "sip-tcp", transport_thread, s);
+	int e = thread_start(&s->thread, s->tls ? "sip-tls" : "sip-tcp", transport_thread, s);
 	if (e) {
 		errno = e;
 		return -1;
@@ -282,9 +304,11 @@ static void close_all(struct sip_tcp *s)
 	for (uint32_t i = 0; i < s->fresh; i++)
 		if (s->conns[i].state != TCP_FREE)
 			tcp_table_close(s, &s->conns[i], false);
-	for (unsigned i = 0; i < SIP_MAX_LISTENERS; i++)
+	for (unsigned i = 0; i < SIP_MAX_LISTENERS; i++) {
 		if (s->listeners[i].open)
 			close(s->listeners[i].watch.fd);
+		tls_ctx_unref(s->listeners[i].tls);
+	}
 	struct sip_tcp_in in;
 	while (s->in.cells && ring_pop(&s->in, &in))
 		free(in.mem);
@@ -307,8 +331,16 @@ void sip_tcp_free(struct sip_tcp *s)
 	ring_free(&s->out);
 	waker_close(&s->waker);
 	loop_close(&s->loop);
+	tls_ctx_unref(s->tls);
+	tls_ctx_unref(atomic_exchange(&s->tls_next, NULL));
+	free(s->hs);
 	free(s->conns);
 	free(s);
+}
+
+void sip_tcp_set_tls(struct sip_tcp *s, struct tls_ctx *c)
+{
+	tls_ctx_unref(atomic_exchange(&s->tls_next, tls_ctx_ref(c)));
 }
 
 struct sip_tcp_counts sip_tcp_counts(const struct sip_tcp *s)
@@ -317,5 +349,6 @@ struct sip_tcp_counts sip_tcp_counts(const struct sip_tcp *s)
 		.accepted = atomic_load(&s->accepted), .connected = atomic_load(&s->connected), .closed = atomic_load(&s->closed),
 		.rx = atomic_load(&s->rx), .tx = atomic_load(&s->tx), .pings = atomic_load(&s->pings), .broken = atomic_load(&s->broken),
 		.slow_closed = atomic_load(&s->slow), .timed_out = atomic_load(&s->timed_out), .ring_out_full = atomic_load(&s->out_full),
-		.open = (uint32_t)atomic_load(&s->open)};
+		.open = (uint32_t)atomic_load(&s->open), .handshakes = atomic_load(&s->hs_done), .resumed = atomic_load(&s->hs_resumed),
+		.handshake_failed = atomic_load(&s->hs_failed), .handshake_refused = atomic_load(&s->hs_refused)};
 }

@@ -32,6 +32,9 @@ struct tcp_conn {
 	int64_t heard_us;
 	struct tcp_chunk *out, **out_tail;
 	uint32_t out_bytes;
+	struct tls *tls;      /* NULL: plain */
+	bool handshaking;
+	bool tls_wants_write; /* a record of TLS's own waits for the socket */
 	bool proven;          /* has sent a whole message */
 	bool paused;          /* the ring to the cell is full */
 	bool closing;         /* closes when all is written */
@@ -44,6 +47,7 @@ struct tcp_listener {
 	struct sip_tcp *owner;
 	uint16_t number;
 	struct addr at;
+	struct tls_ctx *tls; /* of its own; NULL: the instance's */
 	bool open, resting; /* resting: out of descriptors, not watched for a moment */
 };
 
@@ -54,6 +58,14 @@ struct tcp_out {
 	struct tcp_chunk *chunk;
 };
 
+/* Handshakes cost much and come before anything is known of the peer: so many a second for each source. */
+struct tcp_hs_bucket {
+	unsigned char ip[16];
+	int64_t at_us;
+	int32_t tokens_x1000;
+};
+enum { TCP_HS_BUCKETS = 1024 };
+
 struct sip_tcp {
 	struct sip_tcp_opts o;
 	struct loop loop;
@@ -63,6 +75,9 @@ struct sip_tcp {
 	uint32_t max_conns, fresh, free_head, n_open, n_unproven, n_paused;
 	struct tcp_conn *oldest, *newest;
 	struct tcp_conn *by_remote[TCP_HASH];
+	struct tls_ctx *tls;                 /* the transport thread's */
+	_Atomic(struct tls_ctx *) tls_next;  /* from sip_tcp_set_tls */
+	struct tcp_hs_bucket *hs;            /* TLS only */
 	struct ring in, out;
 	struct waker waker;
 	struct loop_fd waker_watch;
@@ -72,7 +87,7 @@ struct sip_tcp {
 	pthread_t thread;
 	bool running;
 	struct timer retry; /* paused connections, resting listeners */
-	atomic_uint_fast64_t accepted, connected, closed, rx, tx, pings, broken, slow, timed_out, out_full, open;
+	atomic_uint_fast64_t accepted, connected, closed, rx, tx, pings, broken, slow, timed_out, out_full, open, hs_done, hs_resumed, hs_failed, hs_refused;
 };
 
 /* sip_tcp_table.c */
@@ -97,6 +112,17 @@ void tcp_write_bytes(struct tcp_conn *c, struct span bytes);
 void tcp_writable(struct tcp_conn *c);
 void tcp_watch(struct tcp_conn *c);
 struct tcp_chunk *tcp_chunk_new(struct span bytes);
+
+/* sip_tcp_tls.c: bytes through the socket or TLS. */
+enum tcp_io { TCP_IO_DONE, TCP_IO_AGAIN, TCP_IO_GONE };
+enum tcp_io tcp_recv(struct tcp_conn *c, char *dst, size_t n, size_t *got);
+enum tcp_io tcp_send(struct tcp_conn *c, const char *src, size_t n, size_t *put);
+/* A new connection of a TLS listener. False: refused or no memory. */
+bool tcp_tls_begin(struct tcp_conn *c);
+/* True: may be used. False: not yet, or closed. */
+bool tcp_tls_go_on(struct tcp_conn *c);
+/* Handshakes of this source are too many just now. */
+bool tcp_tls_too_many(struct sip_tcp *s, const struct addr *from);
 
 /* To the cell; false: the ring is full. Takes mem when true. */
 bool tcp_tell(struct sip_tcp *s, const struct sip_flow *flow, char *mem, uint32_t n);

@@ -3,7 +3,6 @@
 
 #include "sip/msg/build.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -196,19 +195,22 @@ void tcp_read(struct tcp_conn *c)
 			return;
 		}
 		uint32_t want = c->in_cap - c->in_n;
-		ssize_t n = recv(c->watch.fd, c->in + c->in_n, want, MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		size_t n = 0;
+		enum tcp_io io = tcp_recv(c, c->in + c->in_n, want, &n);
+		if (io == TCP_IO_AGAIN)
 			break;
-		if (n <= 0) {
+		if (io == TCP_IO_GONE) {
 			tcp_table_close(c->owner, c, true);
 			return;
 		}
 		c->in_n += (uint32_t)n;
 		if (!cut(c))
 			return;
-		if ((uint32_t)n < want)
+		if (!c->tls && n < want)
 			break;
 	}
+	if (c->tls && tls_pending(c->tls)) /* decrypted already: the socket will not tell of it */
+		pause_reading(c);
 	tcp_set_timer(c);
 }
 
@@ -219,5 +221,8 @@ void tcp_resume(struct tcp_conn *c)
 	if (!cut(c))
 		return;
 	tcp_watch(c);
-	tcp_set_timer(c);
+	if (c->tls && tls_pending(c->tls))
+		tcp_read(c);
+	else
+		tcp_set_timer(c);
 }

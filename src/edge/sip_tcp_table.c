@@ -20,9 +20,11 @@ static struct tcp_conn **bucket_of(struct sip_tcp *s, const struct addr *a)
 	return &s->by_remote[h & (TCP_HASH - 1)];
 }
 
+/* The two instances number apart: a connection is known by its number alone. */
 static void number_it(struct tcp_conn *c)
 {
-	c->flow.conn = (c->generation & (GENERATIONS - 1)) << INDEX_BITS | (c->index + 1);
+	uint32_t instance = c->owner->tls ? UINT32_C(1) << 31 : 0;
+	c->flow.conn = instance | (c->generation & (GENERATIONS - 1)) << INDEX_BITS | (c->index + 1);
 }
 
 static void unproven_remove(struct sip_tcp *s, struct tcp_conn *c)
@@ -47,8 +49,13 @@ static void unproven_add(struct sip_tcp *s, struct tcp_conn *c)
 struct tcp_conn *tcp_table_new(struct sip_tcp *s, int fd, const struct sip_flow *flow, enum tcp_state st)
 {
 	struct tcp_conn *c;
-	if (s->n_open >= s->max_conns && st == TCP_OPEN && s->oldest)
+	bool full = s->n_open >= s->max_conns || (s->o.budget && atomic_load(&s->o.budget->open) >= s->o.budget->max);
+	if (full && st == TCP_OPEN && s->oldest) {
 		tcp_table_close(s, s->oldest, true);
+		full = false;
+	}
+	if (full)
+		return NULL;
 	if (s->free_head) {
 		c = &s->conns[s->free_head - 1];
 		s->free_head = c->next_free;
@@ -73,6 +80,8 @@ struct tcp_conn *tcp_table_new(struct sip_tcp *s, int fd, const struct sip_flow 
 	c->same_next = *b;
 	*b = c;
 	s->n_open++;
+	if (s->o.budget)
+		atomic_fetch_add(&s->o.budget->open, 1);
 	atomic_store_explicit(&s->open, s->n_open, memory_order_relaxed);
 	if (st == TCP_OPEN)
 		unproven_add(s, c);
@@ -111,6 +120,7 @@ void tcp_table_close(struct sip_tcp *s, struct tcp_conn *c, bool tell)
 	INVARIANT(c->state != TCP_FREE);
 	struct sip_flow flow = c->flow;
 	loop_remove(&s->loop, &c->watch);
+	tls_free(c->tls);
 	close(c->watch.fd);
 	wheel_cancel(&s->wheel, &c->timer);
 	struct tcp_conn **at = bucket_of(s, &c->flow.remote);
@@ -132,6 +142,8 @@ void tcp_table_close(struct sip_tcp *s, struct tcp_conn *c, bool tell)
 	c->next_free = s->free_head;
 	s->free_head = c->index + 1;
 	s->n_open--;
+	if (s->o.budget)
+		atomic_fetch_sub(&s->o.budget->open, 1);
 	atomic_store_explicit(&s->open, s->n_open, memory_order_relaxed);
 	tcp_count(&s->closed);
 	if (tell && known)

@@ -1,9 +1,7 @@
 /* Writing: at once what the socket takes, the rest when it is writable again, never more than the limit. */
 #include "edge/sip_tcp_internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 struct tcp_chunk *tcp_chunk_new(struct span bytes)
 {
@@ -20,9 +18,11 @@ struct tcp_chunk *tcp_chunk_new(struct span bytes)
 void tcp_watch(struct tcp_conn *c)
 {
 	uint32_t ev = 0;
-	if (c->state == TCP_CONNECTING || c->out)
+	if (c->handshaking)
+		ev |= c->tls_wants_write ? EPOLLOUT : EPOLLIN;
+	else if (c->state == TCP_CONNECTING || c->out || c->tls_wants_write)
 		ev |= EPOLLOUT;
-	if (c->state == TCP_OPEN && !c->paused && !c->closing)
+	if (c->state == TCP_OPEN && !c->paused && !c->closing && !c->handshaking)
 		ev |= EPOLLIN;
 	loop_modify(&c->owner->loop, &c->watch, ev);
 }
@@ -32,9 +32,10 @@ static bool push_out(struct tcp_conn *c)
 {
 	while (c->out) {
 		struct tcp_chunk *k = c->out;
-		ssize_t n = send(c->watch.fd, k->bytes + k->at, k->n - k->at, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR;
+		size_t n = 0;
+		enum tcp_io io = tcp_send(c, k->bytes + k->at, k->n - k->at, &n);
+		if (io != TCP_IO_DONE)
+			return io == TCP_IO_AGAIN;
 		k->at += (uint32_t)n;
 		c->out_bytes -= (uint32_t)n;
 		if (k->at < k->n)
@@ -69,7 +70,7 @@ void tcp_write(struct tcp_conn *c, struct tcp_chunk *chunk)
 	c->out_bytes += chunk->n;
 	*c->out_tail = chunk;
 	c->out_tail = &chunk->next;
-	if (c->state == TCP_CONNECTING || !was_idle)
+	if (c->state == TCP_CONNECTING || c->handshaking || !was_idle)
 		return;
 	if (!push_out(c))
 		tcp_table_close(s, c, true);

@@ -66,6 +66,15 @@ static void telephony(struct polycom_config *c, const struct site_device *d)
 	polycom_config_set_int(c, "nat.keepalive.interval", 0);
 }
 
+/* TLS is one port above plain SIP, in the standard ports and in those from --port-base. */
+static void transport(struct polycom_config *c, const struct service *s, const struct site_settings *st)
+{
+	bool tls = st->phone_transport == SITE_SETTINGS_PHONE_TRANSPORT_TLS;
+	polycom_config_set_int(c, "reg.1.server.1.port", tls ? s->sip_port + 1 : s->sip_port);
+	polycom_config_set(c, "reg.1.server.1.transport",
+			   tls ? SPAN_LIT("TLS") : st->phone_transport == SITE_SETTINGS_PHONE_TRANSPORT_TCP ? SPAN_LIT("TCPOnly") : SPAN_LIT("UDPOnly"));
+}
+
 bool prov_extension(struct text *t, const struct service *s, const struct site_settings *st, const struct site_extension *e,
 		    const struct site_device *d, struct span server)
 {
@@ -82,9 +91,7 @@ bool prov_extension(struct text *t, const struct service *s, const struct site_s
 	polycom_config_set(&c, "reg.1.type", SPAN_LIT("private"));
 	polycom_config_set_int(&c, "reg.1.lineKeys", 1);
 	polycom_config_set(&c, "reg.1.server.1.address", server);
-	polycom_config_set_int(&c, "reg.1.server.1.port", s->sip_port);
-	polycom_config_set(&c, "reg.1.server.1.transport",
-			   st->phone_transport == SITE_SETTINGS_PHONE_TRANSPORT_TCP ? SPAN_LIT("TCPOnly") : SPAN_LIT("UDPOnly"));
+	transport(&c, s, st);
 	polycom_config_set_int(&c, "reg.1.server.1.expires", 3600);
 	polycom_config_set_int(&c, "reg.1.server.1.expires.overlap", 60);
 	polycom_config_set_int(&c, "reg.1.server.1.register", 1);

@@ -63,8 +63,7 @@ static enum sip_transport transport_of(struct vphone *v, struct span name)
 		return v->force_transport == 't' ? SIP_TCP : SIP_UDP;
 	if (span_istarts(name, SPAN_LIT("TCP")))
 		return SIP_TCP;
-	vp_rule(v, "V15.tls", !span_ieqz(name, "TLS"), "TLS is configured: this phone has no TLS yet, uses TCP");
-	return span_ieqz(name, "TLS") ? SIP_TCP : SIP_UDP;
+	return span_ieqz(name, "TLS") ? SIP_TLS : SIP_UDP;
 }
 
 /* "reg.1.server.1.X", then "voIpProt.server.1.X" when the line names no server of its own. */
@@ -99,7 +98,7 @@ static bool destination(struct vphone *v, unsigned x, struct vp_reg *r, struct s
 	}
 	r->flow.transport = transport_of(v, transport);
 	r->flow.local = v->ip;
-	return vp_rule(v, "V15.address", addr_parse(host, port ? port : 5060, &r->flow.remote) == 0,
+	return vp_rule(v, "V15.address", addr_parse(host, port ? port : r->flow.transport == SIP_TLS ? 5061 : 5060, &r->flow.remote) == 0,
 		       "reg.%u: " SPAN_FMT " is no IP address: names are not resolved yet", x, SPAN_ARG(host));
 }
 

@@ -18,11 +18,11 @@ TALK = int(os.environ.get("STROWGER_SECONDS", "3"))
 class Vphone:
     """A vphone that takes its script line by line; every wait must hold or it exits with 1."""
 
-    def __init__(self, daemon, model, mac, ext, pin, log):
+    def __init__(self, daemon, model, mac, ext, pin, log, *more):
         self.ext, self.hz, self.events, self.report = ext, 400 + 10 * int(ext[-2:]), [], None
         self.err = open(log, "w+")
         self.p = subprocess.Popen([str(BUILD / "vphone"), "--model", model, "--mac", mac, "--server", daemon.http, "--user", ext, "--password", pin,
-                                   "--boot-ms", "50", "--script", "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True)
+                                   "--boot-ms", "50", "--script", "-", "--json", *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True)
         threading.Thread(target=self.read, daemon=True).start()
         self.do("boot", "wait registered 15")
 
