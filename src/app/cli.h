@@ -33,6 +33,9 @@ int cli_extension_set(struct cli *c);
 int cli_device_add(struct cli *c);
 int cli_remove(struct cli *c);
 int cli_settings_set(struct cli *c);
+int cli_log_level(struct cli *c);
+int cli_log_peer(struct cli *c);
+int cli_log_reset(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

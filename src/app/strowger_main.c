@@ -22,6 +22,10 @@ static const struct cli_command commands[] = {
 	{"device remove", "ID", cli_remove, "devices"},
 	{"settings show", "the site's settings", cli_show, "settings"},
 	{"settings set", "FIELD=VALUE...", cli_settings_set, NULL},
+	{"log show", "what is written: a level for all, for subsystems, for peers", cli_show, "log"},
+	{"log level", "[SUBSYSTEM] debug|info|warn|error (subsystems: sip, call, register, auth, media, store, http, ...)", cli_log_level, "log"},
+	{"log peer", "ADDRESS|EXTENSION LEVEL [--for 10m]: more from one phone, SIP messages at debug (s, m, h; default 10m)", cli_log_peer, "log"},
+	{"log reset", "back to the levels of the start", cli_log_reset, "log"},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
 static const size_t n_commands = sizeof commands / sizeof commands[0];

@@ -6,6 +6,8 @@
 #ifndef APP_STROWGERD_H
 #define APP_STROWGERD_H
 
+#include "app/strowgerd_log.h"
+#include "app/strowgerd_trace.h"
 #include "base/map.h"
 #include "edge/http.h"
 #include "edge/sip_tcp.h"
@@ -33,7 +35,7 @@ struct daemon_opts {
 	unsigned workers;
 	unsigned pairs; /* of RTP ports, for the whole site */
 	const char *record;
-	enum log_level level;
+	struct logs_opts log;
 };
 struct daemon_ports {
 	uint16_t sip, sips, sip_service, http, https, metrics, sips_legacy, rtp_first;
@@ -42,9 +44,8 @@ struct daemon_ports {
 int options_read(struct daemon_opts *o, int argc, char **argv);
 struct daemon_ports ports_of(const struct daemon_opts *o);
 
-/* ---- log to stderr (strowgerd_log.c): one line for each event, whole lines from all threads ---- */
+/* ---- the log: strowgerd_log.h ---- */
 
-struct log_sink *log_stderr(enum log_level min);
 /* What stands in the way, in words: to stderr as it is. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -92,6 +93,7 @@ struct cell_host_opts {
 	struct log_sink *log;
 	struct store *store;
 	struct recorder *recorder; /* may be NULL */
+	struct trace *trace;       /* may be NULL */
 	void (*answer)(void *ctx, uint64_t token, uint16_t status, struct span json, uint64_t next_cursor);
 	void *ctx;
 };
@@ -133,6 +135,7 @@ void ask_answered(void *desk, uint64_t token, uint16_t status, struct span json,
 /* ---- what the service sees of the world (strowgerd_ports.c, strowgerd_uploads.c) ---- */
 
 struct world {
+	struct logs *logs;
 	struct log_sink *log;
 	struct site_dir *dir;
 	struct store *store;
@@ -155,6 +158,7 @@ int uploads_keep(void *world, struct span mac12, struct span name, struct span b
 struct strowgerd;
 /* 0, or an exit code; what is wrong has been said. */
 int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o);
+void strowgerd_reopen_log(const struct strowgerd *d);
 /* Prints the READY line. */
 void strowgerd_ready(const struct strowgerd *d);
 void strowgerd_drain(struct strowgerd *d);

@@ -62,6 +62,7 @@ static void emit_sip(struct cell_host *h, const struct cell_out *out)
 {
 	const struct sip_flow *to = out->u.sip.to;
 	bool ok = false;
+	trace_message(h->o.trace, false, to, out->u.sip.bytes);
 	switch (to->transport) {
 	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
 	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
@@ -120,6 +121,7 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 			media_command(h->media, out->u.media);
 		break;
 	case CELL_OUT_CDR:
+		trace_leg(h->o.trace, out->u.cdr.row);
 		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
 			refuse_cdr(h, out->u.cdr.token);
 		break;
@@ -153,8 +155,10 @@ void cell_host_feed(struct cell_host *h, const struct cell_in *in)
 
 static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
 {
+	struct cell_host *h = ctx;
 	struct cell_in in = {.kind = CELL_IN_SIP, .u.sip = {*flow, bytes}};
-	step(ctx, &in);
+	trace_message(h->o.trace, true, flow, bytes);
+	step(h, &in);
 }
 
 static void drain_stream(struct cell_host *h, struct sip_tcp *t)
@@ -162,6 +166,8 @@ static void drain_stream(struct cell_host *h, struct sip_tcp *t)
 	struct sip_tcp_in m;
 	for (int i = 0; t && i < TCP_PER_LOOP && sip_tcp_next(t, &m); i++) {
 		struct cell_in in = {.kind = m.mem ? CELL_IN_SIP : CELL_IN_FLOW_CLOSED, .u.sip = {m.flow, {m.mem, m.n}}};
+		if (m.mem)
+			trace_message(h->o.trace, true, &m.flow, in.u.sip.bytes);
 		step(h, &in);
 		sip_tcp_done(t, &m);
 	}

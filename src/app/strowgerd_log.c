@@ -1,6 +1,7 @@
 #include "app/strowgerd_log.h"
 
 #include "app/strowgerd.h"
+#include "base/assert.h"
 #include "base/log_rules.h"
 #include "base/text.h"
 #include "io/clock.h"
@@ -38,16 +39,27 @@ static void expire(struct logs *l)
 		rules_changed(l);
 }
 
-static void write_to_all(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n)
+static void to_all(struct logs *l, enum log_level level, const char *event, const struct log_field *f, size_t n)
+{
+	for (unsigned i = 0; i < l->n_to; i++)
+		if (level >= l->to[i]->min)
+			l->to[i]->write(l->to[i], level, event, f, n);
+}
+
+static void write_if_wanted(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n)
 {
 	struct logs *l = (struct logs *)s;
 	pthread_mutex_lock(&l->mu);
 	expire(l);
 	bool wanted = log_rules_want(&l->rules, level, event, f, n);
 	pthread_mutex_unlock(&l->mu);
-	for (unsigned i = 0; wanted && i < l->n_to; i++)
-		if (level >= l->to[i]->min)
-			l->to[i]->write(l->to[i], level, event, f, n);
+	if (wanted)
+		to_all(l, level, event, f, n);
+}
+
+void logs_write_trace(struct logs *l, const struct log_field *f, size_t n)
+{
+	to_all(l, LOG_DEBUG, "sip.message", f, n);
 }
 
 bool logs_want_trace(struct logs *l, const struct addr *peer, struct span bytes)
@@ -103,7 +115,7 @@ struct logs *logs_open(const struct logs_opts *o)
 		return NULL;
 	}
 	pthread_mutex_init(&l->mu, NULL);
-	l->sink.write = write_to_all;
+	l->sink.write = write_if_wanted;
 	l->rules.level = o->level;
 	l->first = l->rules;
 	rules_changed(l);

@@ -29,5 +29,7 @@ void logs_handle(void *logs, const struct http_request *rq, struct http_response
 
 /* Is somebody interested in messages with this phone? Cheap when nobody is interested in any. */
 bool logs_want_trace(struct logs *l, const struct addr *peer, struct span bytes);
+/* Writes sip.message for one that was wanted: the rules are not asked again. */
+void logs_write_trace(struct logs *l, const struct log_field *f, size_t n);
 
 #endif

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGINT);
 	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &wanted, NULL); /* also in every thread started from here on */
 	rc = strowgerd_start(&d, &o);
 	if (rc != EXIT_CLEAN) {
@@ -32,8 +33,9 @@ int main(int argc, char **argv)
 		return rc;
 	}
 	strowgerd_ready(d);
-	while ((rc = sigwait(&wanted, &sig)) == EINTR)
-		;
+	while ((rc = sigwait(&wanted, &sig)) == EINTR || (rc == 0 && sig == SIGHUP))
+		if (rc == 0)
+			strowgerd_reopen_log(d);
 	signal(SIGINT, on_second_signal);
 	signal(SIGTERM, on_second_signal);
 	pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);

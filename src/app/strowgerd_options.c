@@ -1,5 +1,6 @@
 #include "app/strowgerd.h"
 
+#include "base/log_rules.h"
 #include "io/thread.h"
 
 #include <getopt.h>
@@ -16,7 +17,10 @@ static const char usage[] =
 	"  --workers N       threads for voice (default: one for each core)\n"
 	"  --rtp-pairs N     RTP/RTCP port pairs of the site; a call through the switch takes two (default: 448)\n"
 	"  --record FILE     writes every input of the switch to FILE, for replay (as secret as the site itself)\n"
-	"  --log-level L     debug, info, warn or error (default: info)\n"
+	"  --log-level L     debug, info, warn or error (default: info); `strowger log` changes it while it runs\n"
+	"  --log-file FILE   the log goes there, not to standard error; SIGHUP opens it anew\n"
+	"  --log-file-mb N   a log file longer than this is put aside as FILE.1 .. FILE.4; 0: never (default: 64)\n"
+	"  --log-journal[=SOCKET]  the log goes to the journal of systemd, with fields (by itself under systemd)\n"
 	"  --help, --version\n";
 
 static int wrong(const char *fmt, const char *what)
@@ -31,15 +35,22 @@ static int number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
 	return span_u64(span_z(s), max, out) == 0 && *out >= min ? 0 : -1;
 }
 
-static int level_of(const char *s, enum log_level *out)
+static int take_log(struct logs_opts *o, int c, const char *arg)
 {
-	static const enum log_level all[] = {LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR};
-	for (size_t i = 0; i < COUNT_OF(all); i++)
-		if (strcmp(s, log_level_name(all[i])) == 0) {
-			*out = all[i];
-			return 0;
-		}
-	return -1;
+	uint64_t n = 0;
+	switch (c) {
+	case 'F': o->file = arg; return -1;
+	case 'J':
+		o->journal = true;
+		o->journal_path = arg;
+		return -1;
+	case 'M':
+		if (number(arg, 0, 1u << 20, &n) != 0)
+			return wrong("--log-file-mb wants a number of megabytes from 0 to 1048576, not '%s'.", arg);
+		o->file_max_bytes = n << 20;
+		return -1;
+	}
+	return log_level_parse(span_z(arg), &o->level) == 0 ? -1 : wrong("--log-level wants debug, info, warn or error, not '%s'.", arg);
 }
 
 static int take(struct daemon_opts *o, int c, const char *arg)
@@ -69,7 +80,9 @@ static int take(struct daemon_opts *o, int c, const char *arg)
 		o->pairs = (unsigned)n;
 		return -1;
 	case 'L':
-		return level_of(arg, &o->level) == 0 ? -1 : wrong("--log-level wants debug, info, warn or error, not '%s'.", arg);
+	case 'F':
+	case 'J':
+	case 'M': return take_log(&o->log, c, arg);
 	case 'h': fputs(usage, stdout); return EXIT_CLEAN;
 	case 'V': puts("strowgerd " STROWGER_VERSION); return EXIT_CLEAN;
 	}
@@ -81,9 +94,10 @@ int options_read(struct daemon_opts *o, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{"site", 1, NULL, 's'}, {"port-base", 1, NULL, 'p'}, {"listen", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
-		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'}, {"help", 0, NULL, 'h'},
+		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'},
+		{"log-file", 1, NULL, 'F'}, {"log-file-mb", 1, NULL, 'M'}, {"log-journal", 2, NULL, 'J'}, {"help", 0, NULL, 'h'},
 		{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
-	*o = (struct daemon_opts){.site = "site", .pairs = 448, .level = LOG_INFO};
+	*o = (struct daemon_opts){.site = "site", .pairs = 448, .log = {.level = LOG_INFO, .file_max_bytes = 64u << 20}};
 	int c;
 	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		int rc = take(o, c, optarg);

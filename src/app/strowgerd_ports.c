@@ -139,6 +139,12 @@ static void fetched(void *ctx, struct span mac12, struct span path, uint16_t sta
 		  LOG_S("from", text_span(&t)), LOG_S("agent", rq->user_agent));
 }
 
+static void logs_port(void *ctx, const struct http_request *rq, struct http_response *rs)
+{
+	struct world *w = ctx;
+	logs_handle(w->logs, rq, rs);
+}
+
 static void random_port(void *ctx, void *dst, size_t n)
 {
 	(void)ctx;
@@ -148,5 +154,5 @@ static void random_port(void *ctx, void *dst, size_t n)
 struct service_ports world_ports(struct world *w)
 {
 	return (struct service_ports){.ctx = w, .site = snapshot, .change = change, .ask = ask_cell, .cdr_read = read_cdrs,
-				      .upload = uploads_keep, .fetched = fetched, .random = random_port, .log = w->log};
+				      .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port, .log = w->log};
 }

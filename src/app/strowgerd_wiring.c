@@ -20,7 +20,9 @@ enum { PEM_MAX = 65536, NOFILE_CAP = 16000, NOFILE_OTHERS = 200 /* database, loo
 struct strowgerd {
 	struct daemon_opts o;
 	struct daemon_ports ports;
+	struct logs *logs;
 	struct log_sink *log;
+	struct trace *trace;
 	struct site_dir dir;
 	struct world world;
 	struct store *store;
@@ -34,6 +36,7 @@ struct strowgerd {
 	struct http_server *http[MAX_LISTEN], *https[MAX_LISTEN], *control;
 	struct addr shown; /* what we tell others: our address */
 	struct tcp_budget streams; /* of SIP over TCP and TLS together */
+	uint32_t extensions; /* at the start */
 	bool ready;
 };
 
@@ -65,9 +68,9 @@ static int open_store(struct strowgerd *d)
 	return 0;
 }
 
-static struct cell_opts cell_options(const struct strowgerd *d)
+static struct cell_opts cell_options(void)
 {
-	struct cell_opts o = {.limits = cell_limits_default, .min_expires_s = 60, .max_expires_s = 3600, .log_min = d->o.level};
+	struct cell_opts o = {.limits = cell_limits_default, .min_expires_s = 60, .max_expires_s = 3600, .log_min = LOG_DEBUG};
 	uint64_t boot;
 	random_bytes(&o.seed, sizeof o.seed);
 	random_bytes(&o.nonce_key, sizeof o.nonce_key);
@@ -86,9 +89,10 @@ static int make_cell(struct strowgerd *d)
 	}
 	errno = 0;
 	d->desk = ask_new();
-	struct cell_host_opts o = {.cell = cell_options(d), .log = d->log, .store = d->store, .recorder = d->recorder,
+	d->trace = trace_new(d->logs);
+	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace,
 				   .answer = ask_answered, .ctx = d->desk};
-	if (!d->desk || !(d->host = cell_host_new(&o)))
+	if (!d->desk || !d->trace || !(d->host = cell_host_new(&o)))
 		return failed("cannot make the cell");
 	struct cell_in in = {.kind = CELL_IN_SITE, .u.site = d->world.site};
 	cell_host_feed(d->host, &in);
@@ -340,6 +344,7 @@ static int start(struct strowgerd *d)
 		return rc;
 	d->shown = shown_address(d);
 	d->world.log = d->log;
+	d->world.logs = d->logs;
 	d->world.dir = &d->dir;
 	d->world.store = d->store;
 	d->world.host = d->host;
@@ -353,6 +358,7 @@ static int start(struct strowgerd *d)
 	if (rc != 0)
 		return rc;
 	errno = 0;
+	d->extensions = site_extension_count(d->world.site); /* from here on HTTP threads replace the snapshot */
 	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)
 		return failed("cannot start a thread");
 	return open_http(d);
@@ -368,14 +374,16 @@ int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
 	int64_t began = mono_us();
 	d->o = *o;
 	d->ports = ports_of(o);
-	d->log = log_stderr(o->level);
 	d->dir.lock_fd = -1;
 	world_init(&d->world);
+	if (!(d->logs = logs_open(&o->log)))
+		return EXIT_FAILED;
+	d->log = logs_sink(d->logs);
 	int rc = start(d);
 	d->ready = rc == 0;
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.started", LOG_Z("version", STROWGER_VERSION), LOG_Z("site", d->dir.path),
-			  LOG_I("extensions", site_extension_count(d->world.site)), LOG_I("took_ms", (mono_us() - began) / 1000));
+			  LOG_I("extensions", d->extensions), LOG_I("took_ms", (mono_us() - began) / 1000));
 	return rc;
 }
 
@@ -469,5 +477,12 @@ void strowgerd_free(struct strowgerd *d)
 	site_dir_close(&d->dir);
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.ended", LOG_I("open_cdrs", open));
+	trace_free(d->trace);
+	logs_close(d->logs);
 	free(d);
+}
+
+void strowgerd_reopen_log(const struct strowgerd *d)
+{
+	logs_reopen(d->logs);
 }
