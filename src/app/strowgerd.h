@@ -7,6 +7,7 @@
 #define APP_STROWGERD_H
 
 #include "app/strowgerd_log.h"
+#include "app/strowgerd_metrics.h"
 #include "app/strowgerd_trace.h"
 #include "base/map.h"
 #include "edge/http.h"
@@ -94,6 +95,7 @@ struct cell_host_opts {
 	struct store *store;
 	struct recorder *recorder; /* may be NULL */
 	struct trace *trace;       /* may be NULL */
+	struct metrics *metrics;   /* may be NULL */
 	void (*answer)(void *ctx, uint64_t token, uint16_t status, struct span json, uint64_t next_cursor);
 	void *ctx;
 };
@@ -110,6 +112,10 @@ void cell_host_feed(struct cell_host *h, const struct cell_in *in);
 int cell_host_start(struct cell_host *h);
 /* Any thread. Waits a little while the ring is full; false: it stayed full, or the cell has ended. */
 bool cell_host_post(struct cell_host *h, const struct cell_msg *m);
+/* Any thread; as of the last turn: the cell's and UDP's counts. */
+void cell_host_view(struct cell_host *h, struct metrics_view *v);
+/* When the cell's thread last began a turn or found nothing to do (mono_us); it does at least every WAKE_MAX_US. */
+int64_t cell_host_alive_us(struct cell_host *h);
 /* Any thread; as of the last turn. */
 struct cell_counts cell_host_counts(struct cell_host *h);
 void cell_host_stop(struct cell_host *h); /* joins; nothing runs after it */
@@ -152,6 +158,22 @@ void world_free(struct world *w);
 struct service_ports world_ports(struct world *w);
 void uploads_count(struct world *w);
 int uploads_keep(void *world, struct span mac12, struct span name, struct span body);
+
+struct site *world_site(struct world *w); /* the newest snapshot; the caller unrefs it */
+
+/* ---- /metrics (strowgerd_metrics_http.c) ---- */
+
+struct metrics_server { /* all borrowed */
+	struct metrics *metrics;
+	struct cell_host *host;
+	struct sip_tcp *tcp, *tls;
+	struct media *media;
+	struct store *store;
+	struct world *world;
+	struct logs *logs;
+	uint32_t media_slots, max_streams;
+};
+struct http_server *metrics_serve(struct metrics_server *s, int listen_fd); /* NULL: listen_fd is still the caller's */
 
 /* ---- start, run, drain (strowgerd_wiring.c) ---- */
 

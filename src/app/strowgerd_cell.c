@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { RING_CONTROL = 4096, TURN_LIMIT_US = 5000, TCP_PER_LOOP = 256, WALL_EVERY_US = 1000000, WALL_STEP_US = 20000,
-	BACKLOG_MAX = 16384, BACKLOG_RETRY_US = 50000 };
+	BACKLOG_MAX = 16384, BACKLOG_RETRY_US = 50000, WAKE_MAX_US = 1000000 };
 
 /* Registrations that the store's queue had no room for (a storm): kept in order until it has. */
 struct late_row {
@@ -41,6 +41,8 @@ struct cell_host {
 	uint32_t n_late;
 	pthread_mutex_t counts_mu;
 	struct cell_counts counts;
+	struct sip_udp_counts udp_counts;
+	atomic_int_fast64_t alive_us;
 };
 
 /* ---- what the cell says ---- */
@@ -63,11 +65,14 @@ static void emit_sip(struct cell_host *h, const struct cell_out *out)
 	const struct sip_flow *to = out->u.sip.to;
 	bool ok = false;
 	trace_message(h->o.trace, false, to, out->u.sip.bytes);
+	metrics_message(h->o.metrics, false, out->u.sip.bytes);
 	switch (to->transport) {
 	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
 	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
 	case SIP_TLS: ok = h->tls && sip_tcp_send(h->tls, to, out->u.sip.bytes); break;
 	}
+	if (!ok)
+		metrics_effect_lost(h->o.metrics);
 	if (!ok && h->lost_sip++ == 0)
 		log_event(h->o.log, LOG_WARN, "sip.not_sent", LOG_Z("transport", sip_transport_name(to->transport)),
 			  LOG_I("port", to->remote.port), LOG_I("bytes", out->u.sip.bytes.n));
@@ -122,6 +127,7 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		break;
 	case CELL_OUT_CDR:
 		trace_leg(h->o.trace, out->u.cdr.row);
+		metrics_record(h->o.metrics, out->u.cdr.row);
 		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
 			refuse_cdr(h, out->u.cdr.token);
 		break;
@@ -131,6 +137,7 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;
 	case CELL_OUT_LOG:
+		metrics_event(h->o.metrics, out->u.log.event, out->u.log.level, out->u.log.f, out->u.log.n);
 		if (h->o.log && out->u.log.level >= h->o.log->min)
 			h->o.log->write(h->o.log, out->u.log.level, out->u.log.event, out->u.log.f, out->u.log.n);
 		break;
@@ -153,11 +160,17 @@ void cell_host_feed(struct cell_host *h, const struct cell_in *in)
 	step(h, in);
 }
 
+static void heard(struct cell_host *h, const struct sip_flow *flow, struct span bytes)
+{
+	trace_message(h->o.trace, true, flow, bytes);
+	metrics_message(h->o.metrics, true, bytes);
+}
+
 static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
 {
 	struct cell_host *h = ctx;
 	struct cell_in in = {.kind = CELL_IN_SIP, .u.sip = {*flow, bytes}};
-	trace_message(h->o.trace, true, flow, bytes);
+	heard(h, flow, bytes);
 	step(h, &in);
 }
 
@@ -167,7 +180,7 @@ static void drain_stream(struct cell_host *h, struct sip_tcp *t)
 	for (int i = 0; t && i < TCP_PER_LOOP && sip_tcp_next(t, &m); i++) {
 		struct cell_in in = {.kind = m.mem ? CELL_IN_SIP : CELL_IN_FLOW_CLOSED, .u.sip = {m.flow, {m.mem, m.n}}};
 		if (m.mem)
-			trace_message(h->o.trace, true, &m.flow, in.u.sip.bytes);
+			heard(h, &m.flow, in.u.sip.bytes);
 		step(h, &in);
 		sip_tcp_done(t, &m);
 	}
@@ -265,8 +278,10 @@ static void flush(struct cell_host *h)
 static void measure(struct cell_host *h)
 {
 	int64_t took = mono_us() - h->loop.now_us;
+	metrics_turn(h->o.metrics, took, h->inputs);
 	pthread_mutex_lock(&h->counts_mu);
 	h->counts = cell_counts(h->cell);
+	h->udp_counts = sip_udp_counts(h->udp);
 	pthread_mutex_unlock(&h->counts_mu);
 	if (took > TURN_LIMIT_US && h->loop.now_us - h->long_turn_told_us > 1000000) {
 		h->long_turn_told_us = h->loop.now_us;
@@ -279,7 +294,9 @@ static int64_t wake_at(const struct cell_host *h)
 	int64_t at = cell_deadline(h->cell), retry = h->loop.now_us + BACKLOG_RETRY_US;
 	if (!nothing_waits(h))
 		return 0;
-	return h->late && retry < at ? retry : at;
+	if (h->late && retry < at)
+		at = retry;
+	return at < h->loop.now_us + WAKE_MAX_US ? at : h->loop.now_us + WAKE_MAX_US; /* so that a watchdog sees a quiet switch alive */
 }
 
 static void turn(struct cell_host *h)
@@ -290,6 +307,7 @@ static void turn(struct cell_host *h)
 		log_event(h->o.log, LOG_ERROR, "cell.wait_failed", LOG_I("errno", errno));
 		thread_sleep_us(10000);
 	}
+	atomic_store_explicit(&h->alive_us, h->loop.now_us, memory_order_relaxed);
 	waker_awake(&h->waker, h->waker_ready);
 	h->waker_ready = false;
 	write_late(h);
@@ -350,6 +368,19 @@ void cell_host_on_media(void *host, const struct media_event *e)
 			return;
 		thread_sleep_us(1000);
 	}
+}
+
+void cell_host_view(struct cell_host *h, struct metrics_view *v)
+{
+	pthread_mutex_lock(&h->counts_mu);
+	v->cell = h->counts;
+	v->udp = h->udp_counts;
+	pthread_mutex_unlock(&h->counts_mu);
+}
+
+int64_t cell_host_alive_us(struct cell_host *h)
+{
+	return atomic_load_explicit(&h->alive_us, memory_order_relaxed);
 }
 
 struct cell_counts cell_host_counts(struct cell_host *h)

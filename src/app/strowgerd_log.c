@@ -146,6 +146,11 @@ void logs_reopen(struct logs *l)
 		log_event(&l->sink, LOG_INFO, "log.reopened", LOG_I("dropped", log_file_dropped(l->file)));
 }
 
+uint64_t logs_dropped(const struct logs *l)
+{
+	return l->file ? log_file_dropped(l->file) : 0;
+}
+
 void logs_close(struct logs *l)
 {
 	if (!l)

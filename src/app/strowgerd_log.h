@@ -20,6 +20,7 @@ struct log_sink *logs_sink(struct logs *l);
 /* One more place where every event that is written goes. Before other threads run; the sink lives longer than `l`. */
 void logs_attach(struct logs *l, struct log_sink *more);
 void logs_reopen(struct logs *l); /* SIGHUP */
+uint64_t logs_dropped(const struct logs *l); /* lines that the file did not take */
 void logs_close(struct logs *l);  /* no thread writes any more */
 
 /* GET, PATCH and DELETE of /api/v1/log: the rules, a change, back to what the start said. Any thread. */

@@ -11,7 +11,7 @@ static const char usage[] =
 	"strowgerd: the Strowger switch\n"
 	"  --site DIR        state of the site; made when it is not there (default: site)\n"
 	"  --port-base N     all ports at offsets from N: +0 SIP (UDP, TCP), +1 SIP over TLS, +2 SIP service (UDP, TCP),\n"
-	"                    +3 HTTP, +4 HTTPS, +5 metrics (reserved), +6 SIP over old TLS (site setting), +100 up RTP and RTCP\n"
+	"                    +3 HTTP, +4 HTTPS, +5 metrics (loopback), +6 SIP over old TLS (site setting), +100 up RTP and RTCP\n"
 	"                    (default: 5060, 5061, 10060, 8080, 8443, 9090, 5062 and RTP from 16384)\n"
 	"  --listen ADDR     IP address to listen on; may be repeated, up to 4 (default: 0.0.0.0, all of IPv4)\n"
 	"  --workers N       threads for voice (default: one for each core)\n"

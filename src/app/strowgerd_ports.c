@@ -21,13 +21,17 @@ void world_free(struct world *w)
 	pthread_mutex_destroy(&w->upload_mu);
 }
 
-static struct site *snapshot(void *ctx)
+struct site *world_site(struct world *w)
 {
-	struct world *w = ctx;
 	pthread_mutex_lock(&w->site_mu);
 	struct site *s = site_ref(w->site);
 	pthread_mutex_unlock(&w->site_mu);
 	return s;
+}
+
+static struct site *snapshot(void *ctx)
+{
+	return world_site(ctx);
 }
 
 /* ---- changes ---- */

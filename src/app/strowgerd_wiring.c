@@ -23,6 +23,9 @@ struct strowgerd {
 	struct logs *logs;
 	struct log_sink *log;
 	struct trace *trace;
+	struct metrics *metrics;
+	struct metrics_server metrics_server;
+	struct http_server *metrics_http;
 	struct site_dir dir;
 	struct world world;
 	struct store *store;
@@ -90,9 +93,10 @@ static int make_cell(struct strowgerd *d)
 	errno = 0;
 	d->desk = ask_new();
 	d->trace = trace_new(d->logs);
-	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace,
+	d->metrics = metrics_new(mono_us());
+	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics,
 				   .answer = ask_answered, .ctx = d->desk};
-	if (!d->desk || !d->trace || !(d->host = cell_host_new(&o)))
+	if (!d->desk || !d->trace || !d->metrics || !(d->host = cell_host_new(&o)))
 		return failed("cannot make the cell");
 	struct cell_in in = {.kind = CELL_IN_SITE, .u.site = d->world.site};
 	cell_host_feed(d->host, &in);
@@ -315,6 +319,23 @@ static int open_http(struct strowgerd *d)
 	return 0;
 }
 
+/* Calls go on without it: what is in the way is told, and that is all. */
+static void open_metrics(struct strowgerd *d)
+{
+	struct addr at = {.family = 4, .ip = {127, 0, 0, 1}, .port = d->ports.metrics};
+	const struct addr *l = &d->o.listen[0];
+	if (l->family == 4 && l->ip[0] == 127)
+		memcpy(at.ip, l->ip, sizeof at.ip);
+	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs,
+						    (d->o.pairs + d->o.workers - 1) / d->o.workers * d->o.workers, d->streams.max};
+	int fd = tcp_listen(&at, HTTP_CONTROL_MAX_CONNS);
+	if (fd >= 0 && (d->metrics_http = metrics_serve(&d->metrics_server, fd)))
+		return;
+	log_event(d->log, LOG_WARN, "metrics.not_served", LOG_I("port", at.port), LOG_Z("why", strerror(errno)));
+	if (fd >= 0)
+		close(fd);
+}
+
 /* ---- all of it ---- */
 
 /* Descriptors are shared out: voice ports first, then HTTP, and SIP connections get what is left. */
@@ -361,7 +382,10 @@ static int start(struct strowgerd *d)
 	d->extensions = site_extension_count(d->world.site); /* from here on HTTP threads replace the snapshot */
 	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)
 		return failed("cannot start a thread");
-	return open_http(d);
+	rc = open_http(d);
+	if (rc == 0)
+		open_metrics(d);
+	return rc;
 }
 
 int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
@@ -450,6 +474,7 @@ void strowgerd_free(struct strowgerd *d)
 {
 	if (!d)
 		return;
+	http_stop(d->metrics_http);
 	for (unsigned i = 0; i < MAX_LISTEN; i++) {
 		http_stop(d->http[i]);
 		http_stop(d->https[i]);
@@ -478,6 +503,7 @@ void strowgerd_free(struct strowgerd *d)
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.ended", LOG_I("open_cdrs", open));
 	trace_free(d->trace);
+	metrics_free(d->metrics);
 	logs_close(d->logs);
 	free(d);
 }
