@@ -16,7 +16,7 @@ case "$kind" in
 esac
 # Tests are built only where cmocka is there: ./run alone does not ask for it.
 mkdir -p "$dir"
-stamp=$(python3 tools/sources.py stamp; cat meson.build meson_options.txt src/gen/meson.build; pkg-config --exists cmocka 2>/dev/null && echo cmocka; dpkg-query -W -f='${db:Status-Abbrev}' libre-dev libosip2-dev 2>/dev/null || true)
+stamp=$(python3 tools/sources.py stamp; cat meson.build meson_options.txt src/gen/meson.build; pkg-config --exists cmocka 2>/dev/null && echo cmocka; dpkg-query -W -f='${db:Status-Abbrev}' libre-dev libsofia-sip-ua-dev libosip2-dev 2>/dev/null || true)
 log="$dir/configure.log"
 if [ ! -f "$dir/build.ninja" ]; then
   echo "build: configuring $dir"

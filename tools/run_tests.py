@@ -83,6 +83,18 @@ def check(script, row):
     return [result(f"check.{script.stem}", rc == 0, "", (out + err)[-3000:], "check")]
 
 
+def differential(row):
+    """The SIP parser next to libre, sofia-sip, osip2 and the grammar (tests/differential)."""
+    if row and row not in ("R19", "R20"):
+        return []
+    rc, out, err, _ = run([sys.executable, ROOT / "tests/differential/compare.py"], 300)
+    rs = [result(m[2], m[1] == "ok", m[3], "" if m[1] == "ok" else (out + err)[-3000:], "differential")
+          for m in re.finditer(r"^(ok|not ok)\t(\S+)\t(.*)$", out, re.M)]
+    if not rs or (rc != 0 and all(r["ok"] for r in rs)):
+        rs.append(result("differential", False, detail=f"exit {rc}\n" + (out + err)[-3000:], kind="differential"))
+    return rs
+
+
 def live(row):
     report = REL / "live-results.jsonl"
     report.unlink(missing_ok=True)
@@ -115,7 +127,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--row", help="only tests that declare this ledger row")
     ap.add_argument("--rows", action="store_true", help="JSON: row -> tests -> result, of the last run")
-    ap.add_argument("--kind", choices=["unit", "check", "corpus", "scenario", "live"], help="only this kind")
+    ap.add_argument("--kind", choices=["unit", "check", "corpus", "differential", "scenario", "live"], help="only this kind")
     a = ap.parse_args()
     if a.rows:
         return print_rows()
@@ -144,6 +156,7 @@ def main():
     stage("unit", "unit and property tests (ASan, UBSan)", [(unit, p, a.row) for p in programs("tests")])
     if not a.row:
         stage("corpus", "fuzz corpora", [(corpus, p) for p in programs("fuzz")])
+    stage("differential", "parsers compared", [(differential, a.row)])
     stage("scenario", "simulator scenarios", [(scenario, p, a.row) for p in sorted((ROOT / "tests/scenarios").glob("*.scn"))])
     stage("live", "live tests", [(live, a.row)])
 

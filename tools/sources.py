@@ -35,6 +35,8 @@ def main():
         print("\n".join(f"{name_of(p)} {p}" for p in found))
     elif what == "schemas":
         print("\n".join(str(ROOT / p) for p in rel((ROOT / "src").rglob("schema.toml"))))
+    elif what == "features":
+        print("\n".join(str(ROOT / p) for p in rel((ROOT / "src/features").glob("*/feature.toml"))))
     elif what == "stamp":
         every = rel(p for d in ("src", "tests", "benchmarks") for p in (ROOT / d).rglob("*")
                     if p.suffix in (".c", ".toml", ".build"))

@@ -193,3 +193,23 @@ int cli_settings_set(struct cli *c)
 	json_decref(answer);
 	return rc;
 }
+
+int cli_feature(struct cli *c)
+{
+	char path[64], args[120] = "";
+	json_t *answer = NULL;
+	if (c->argc < 1)
+		return CLI_USAGE;
+	snprintf(path, sizeof path, "features/%.40s", c->argv[0]);
+	for (int i = 1; i < c->argc; i++) {
+		size_t n = strlen(args);
+		if (n + strlen(c->argv[i]) + 2 > sizeof args)
+			return CLI_USAGE;
+		snprintf(args + n, sizeof args - n, "%s%s", n ? " " : "", c->argv[i]);
+	}
+	int rc = cli_request(c, "POST", path, json_pack("{s:s}", "args", args), &answer);
+	if (rc == CLI_OK)
+		cli_print(c, answer);
+	json_decref(answer);
+	return rc;
+}

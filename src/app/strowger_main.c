@@ -8,6 +8,7 @@
 static const struct cli_command commands[] = {
 	{"show calls", "calls there are now", cli_show, "calls"},
 	{"show registrations", "who is registered from where", cli_show, "registrations"},
+	{"show subscriptions", "who watches what (lamps, messages)", cli_show, "subscriptions"},
 	{"show phones", "phones: number, status, type, model, firmware, address", cli_show, "phones"},
 	{"show cdr", "[N]: call records, newest first (100, at most 9999)", cli_show, "cdr"},
 	{"show extensions", "extensions", cli_show, "extensions"},
@@ -26,6 +27,7 @@ static const struct cli_command commands[] = {
 	{"log level", "[SUBSYSTEM] debug|info|warn|error (subsystems: sip, call, register, auth, media, store, http, ...)", cli_log_level, "log"},
 	{"log peer", "ADDRESS|EXTENSION LEVEL [--for 10m]: more from one phone, SIP messages at debug (s, m, h; default 10m)", cli_log_peer, "log"},
 	{"log reset", "back to the levels of the start", cli_log_reset, "log"},
+	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
 static const size_t n_commands = sizeof commands / sizeof commands[0];

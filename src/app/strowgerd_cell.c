@@ -36,7 +36,7 @@ struct cell_host {
 	uint64_t *refused; /* tokens of CDRs that the store would not take: told to the cell after the step */
 	size_t n_refused, cap_refused;
 	uint32_t inputs; /* of this turn */
-	uint64_t lost_sip, lost_rows;
+	uint64_t lost_sip, lost_rows, lost_subs;
 	struct late_row *late, **late_tail;
 	uint32_t n_late;
 	pthread_mutex_t counts_mu;
@@ -114,6 +114,14 @@ static void write_late(struct cell_host *h)
 	}
 }
 
+/* In pace already (sip/event). What the queue has no room for is not there after a restart; the phone subscribes again. */
+static void keep_subscription(struct cell_host *h, const struct subscription_row *row, bool gone)
+{
+	int rc = gone ? store_drop_subscription(h->o.store, row) : store_put_subscription(h->o.store, row);
+	if (rc != 0 && h->lost_subs++ == 0)
+		log_event(h->o.log, LOG_WARN, "store.subscription_not_kept", LOG_Z("extension", row->subscriber));
+}
+
 static void on_emit(struct cell_sink *s, const struct cell_out *out)
 {
 	struct cell_host *h = CONTAINER_OF(s, struct cell_host, sink);
@@ -133,6 +141,8 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		break;
 	case CELL_OUT_BINDING: write_behind(h, out->u.binding, false); break;
 	case CELL_OUT_BINDING_GONE: write_behind(h, out->u.binding, true); break;
+	case CELL_OUT_SUBSCRIPTION: keep_subscription(h, out->u.subscription, false); break;
+	case CELL_OUT_SUBSCRIPTION_GONE: keep_subscription(h, out->u.subscription, true); break;
 	case CELL_OUT_ANSWER:
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;

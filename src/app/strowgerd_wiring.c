@@ -132,6 +132,26 @@ static int restore_bindings(struct strowgerd *d)
 	return 0;
 }
 
+static void restore_subscription(void *ctx, const struct subscription_row *row)
+{
+	struct restore *r = ctx;
+	struct cell_in in = {.kind = CELL_IN_SUBSCRIPTION, .u.subscription = *row};
+	in.u.subscription.flow.conn = 0;
+	if (in.u.subscription.flow.listener >= 4 * r->d->o.n_listen)
+		in.u.subscription.flow.listener = 0;
+	cell_host_feed(r->d->host, &in);
+	r->n++;
+}
+
+static void restore_subscriptions(struct strowgerd *d)
+{
+	struct restore r = {d, 0};
+	if (store_load_subscriptions(d->store, wall_us() / 1000, restore_subscription, &r) != 0)
+		log_event(d->log, LOG_WARN, "store.subscriptions_not_read", LOG_Z("file", "registrations.db"));
+	if (r.n)
+		log_event(d->log, LOG_INFO, "subscriptions.restored", LOG_I("n", r.n));
+}
+
 /* ---- media ---- */
 
 /* The address that phones are told: the site's identity when it is an IP address, else where we listen, else the address
@@ -378,6 +398,7 @@ static int start(struct strowgerd *d)
 		rc = restore_bindings(d);
 	if (rc != 0)
 		return rc;
+	restore_subscriptions(d);
 	errno = 0;
 	d->extensions = site_extension_count(d->world.site); /* from here on HTTP threads replace the snapshot */
 	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)

@@ -1,4 +1,5 @@
 #include "pbx/cell_internal.h"
+#include "pbx/watch.h"
 #include "sip/msg/frame.h"
 
 #include <stdlib.h>
@@ -6,6 +7,8 @@
 const struct cell_limits cell_limits_default = {
 	.max_calls = 2000, .max_legs = 8000, .max_bindings = 40000, .max_bindings_per_extension = 10, .max_txns = 65536,
 	.max_unconfirmed = 10000, .max_message_bytes = 256u << 20,
+	.max_subscriptions = 65536, .max_subscriptions_per_device = 300 /* keys of the largest phone: 268 */,
+	.notify_initial_per_s = 5000, .notify_per_ms = 256,
 };
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
@@ -54,7 +57,7 @@ struct cell *cell_new(const struct cell_opts *o, int64_t now_us)
 	const struct txn_user user = {c, cell_on_request, cell_on_cancel, cell_on_ack, cell_on_response, cell_on_failure, on_send};
 	const struct txn_limits lim = {o->limits.max_txns, o->limits.max_message_bytes};
 	c->txn = txn_layer_new(&user, &lim, &txn_times_default, key_for(c, 7), &c->slab, &c->wheel);
-	if (c->txn)
+	if (c->txn && watch_start(c) == 0)
 		return c;
 	cell_free(c);
 	return NULL;
@@ -64,6 +67,7 @@ void cell_free(struct cell *c)
 {
 	if (!c)
 		return;
+	watch_stop(c);
 	if (c->txn)
 		txn_layer_free(c->txn);
 	struct map *const maps[] = {&c->aor_map, &c->known_map, &c->tags, &c->merges, &c->cdr_tokens};
@@ -118,6 +122,8 @@ static void run_timers(struct cell *c)
 	for (struct timer *t; (t = wheel_pop(&c->wheel, c->now_us));) {
 		if (t->kind >= TXN_TIMER_FIRST && t->kind <= TXN_TIMER_LAST)
 			txn_timer(c->txn, t, c->now_us);
+		else if (t->kind >= EVENT_TIMER)
+			event_timer(c->events, t, c->now_us);
 		else
 			own_timer(c, t);
 		cell_reap(c);
@@ -144,6 +150,7 @@ static void take_site(struct cell *c, struct site *s)
 	plan_profile(c);
 	binding_site_changed(c);
 	guard_site_changed(c);
+	watch_site_changed(c);
 	if (old)
 		site_unref(old);
 }
@@ -165,13 +172,17 @@ static void take(struct cell *c, const struct cell_in *in)
 	case CELL_IN_SIP: take_sip(c, &in->u.sip.flow, in->u.sip.bytes); break;
 	case CELL_IN_FLOW_CLOSED: take_flow_closed(c, &in->u.sip.flow); break;
 	case CELL_IN_SITE: take_site(c, in->u.site); break;
-	case CELL_IN_WALL: c->wall_minus_mono_us = in->u.wall_minus_mono_us; break;
+	case CELL_IN_WALL:
+		c->wall_minus_mono_us = in->u.wall_minus_mono_us;
+		event_wall(c->events, c->wall_minus_mono_us);
+		break;
 	case CELL_IN_SLOTS:
 		if (slots_add(c, in->u.slots.first, in->u.slots.n, &in->u.slots.addr))
 			cell_log(c, LOG_ERROR, "media.slots_refused", LOG_I("first", in->u.slots.first), LOG_I("n", in->u.slots.n));
 		break;
 	case CELL_IN_MEDIA: media_event(c, &in->u.media); break;
 	case CELL_IN_BINDING: binding_restore(c, &in->u.binding); break;
+	case CELL_IN_SUBSCRIPTION: watch_restore(c, &in->u.subscription); break;
 	case CELL_IN_PERSISTED: cdr_persisted(c, in->u.persisted.token, in->u.persisted.ok); break;
 	case CELL_IN_QUERY: query_answer(c, in); break;
 	}
@@ -185,6 +196,7 @@ void cell_step(struct cell *c, const struct cell_in *in, int64_t now_us, struct 
 	run_timers(c);
 	take(c, in);
 	cell_reap(c);
+	event_pump(c->events, c->now_us);
 	c->sink = NULL;
 }
 
@@ -196,10 +208,12 @@ int64_t cell_deadline(const struct cell *c)
 struct cell_counts cell_counts(const struct cell *c)
 {
 	struct txn_counts t = txn_counts(c->txn);
+	struct event_counts e = event_counts(c->events);
 	return (struct cell_counts){
 		.calls = c->calls.used, .legs = c->legs.used, .bindings = c->bindings.used, .txns = t.live, .dialogs = c->dialogs,
 		.slots_used = c->slots_used, .timers = (uint32_t)c->wheel.count, .cdr_open = c->cdr_open, .cdr_unconfirmed = c->cdrs.used,
 		.calls_total = c->call_seq, .calls_answered = c->calls_answered, .registrations_total = c->registrations,
 		.refused_total = c->refused, .retransmits = t.retransmits_sent,
+		.subscriptions = e.live, .notifies = e.notifies, .notify_retries = e.retries, .subscriptions_dropped = e.dropped,
 	};
 }

@@ -9,6 +9,7 @@
 #include "mgraph/command.h"
 #include "pbx/site.h"
 #include "sip/auth/auth.h"
+#include "sip/event/row.h"
 #include "sip/msg/flow.h"
 
 struct cell;
@@ -25,6 +26,7 @@ enum cell_in_kind {
 	CELL_IN_MEDIA,       /* an event of the media graph */
 	CELL_IN_BINDING,     /* start: one stored registration to restore */
 	CELL_IN_PERSISTED,   /* the store has made `token` durable, or failed */
+	CELL_IN_SUBSCRIPTION, /* start: one stored subscription to restore; after SITE and the bindings */
 	CELL_IN_QUERY        /* a question of the API: answered by CELL_OUT_ANSWER */
 };
 
@@ -69,7 +71,8 @@ struct cdr_row {
 };
 
 /* Questions: answered in JSON, in pages so that a turn stays short. */
-enum cell_query_kind { CELL_Q_CALLS, CELL_Q_REGISTRATIONS, CELL_Q_STATUS, CELL_Q_UNREGISTER /* arg: extension */, CELL_Q_HANGUP /* arg: call id */ };
+enum cell_query_kind { CELL_Q_CALLS, CELL_Q_REGISTRATIONS, CELL_Q_STATUS, CELL_Q_UNREGISTER /* arg: extension */, CELL_Q_HANGUP /* arg: call id */,
+	CELL_Q_SUBSCRIPTIONS, CELL_Q_FEATURE /* arg: a feature's name and the words of its verb */ };
 
 struct cell_in {
 	enum cell_in_kind kind;
@@ -80,6 +83,7 @@ struct cell_in {
 		struct { media_slot first; uint32_t n; struct addr addr; /* port of the first pair; the next is + 2 */ } slots;
 		struct media_event media;
 		struct binding_row binding;
+		struct subscription_row subscription;
 		struct { uint64_t token; bool ok; } persisted;
 		struct { uint64_t token; enum cell_query_kind kind; uint64_t cursor; uint32_t limit; struct span arg; } query;
 	} u;
@@ -87,7 +91,8 @@ struct cell_in {
 
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
-enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE, CELL_OUT_ANSWER, CELL_OUT_LOG };
+enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE,
+	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_ANSWER, CELL_OUT_LOG };
 
 struct cell_out {
 	enum cell_out_kind kind;
@@ -96,6 +101,7 @@ struct cell_out {
 		const struct media_cmd *media;
 		struct { uint64_t token; const struct cdr_row *row; } cdr; /* insert or replace by id; durable, then PERSISTED */
 		const struct binding_row *binding;  /* written behind; GONE: key is extension + contact + instance */
+		const struct subscription_row *subscription; /* written behind, in pace; GONE: key is local_tag, nothing else is set */
 		struct { uint64_t token; uint16_t status; struct span json; uint64_t next_cursor; } answer; /* cursor 0: end */
 		struct { enum log_level level; const char *event; const struct log_field *f; size_t n; } log;
 	} u;
@@ -113,6 +119,8 @@ struct cell_limits {
 	 * on top (max_legs at most): none is ever dropped. */
 	uint32_t max_unconfirmed;
 	size_t max_message_bytes; /* stored messages */
+	uint32_t max_subscriptions, max_subscriptions_per_device;
+	uint32_t notify_initial_per_s, notify_per_ms; /* struct event_limits */
 };
 extern const struct cell_limits cell_limits_default;
 
@@ -134,8 +142,9 @@ int64_t cell_deadline(const struct cell *c);
 
 /* What lives now: for metrics, for tests, and for the simulator's invariants (all 0 in a quiet cell but bindings). */
 struct cell_counts {
-	uint32_t calls, legs, bindings, txns, dialogs, slots_used, timers, cdr_open, cdr_unconfirmed;
+	uint32_t calls, legs, bindings, txns, dialogs, slots_used, timers, cdr_open, cdr_unconfirmed, subscriptions;
 	uint64_t calls_total, calls_answered, registrations_total, refused_total, retransmits;
+	uint64_t notifies, notify_retries, subscriptions_dropped;
 };
 struct cell_counts cell_counts(const struct cell *c);
 /* Internal consistency; NULL when sound, else a static text of what is broken. May take long: tests and simulator. */

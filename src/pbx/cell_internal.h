@@ -13,6 +13,7 @@
 #include "pbx/cell.h"
 #include "sip/dialog/dialog.h"
 #include "sip/dialog/offer.h"
+#include "sip/event/event.h"
 #include "sip/sdp/sdp.h"
 #include "sip/txn/txn.h"
 
@@ -184,6 +185,7 @@ struct leg {
 	struct cdr_record *cdr;
 	int64_t started_us, rang_us, answered_us;
 	uint16_t cause;
+	uint16_t refers;           /* REFERs of this dialog that have a subscription */
 	bool ended, bridged;
 	bool reaped;               /* on the list of the step's end */
 	struct leg *reap_next;
@@ -233,6 +235,8 @@ struct cell {
 	struct wheel wheel;
 	struct slab slab;
 	struct txn_layer *txn;
+	struct event_server *events;
+	void **feature_states; /* one for each of features_all */
 	struct rng rng;
 	struct site *site;
 	const struct site_settings *settings; /* of the snapshot; NULL before the first */

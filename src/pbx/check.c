@@ -1,5 +1,6 @@
 /* Consistency of everything that points at something else. For tests and the simulator. */
 #include "pbx/cell_internal.h"
+#include "sip/event/event.h"
 
 #define MUST(cond, what)                                                                                               \
 	do {                                                                                                           \
@@ -149,6 +150,8 @@ const char *cell_check(const struct cell *c)
 		const char *bad = checks[i](c);
 		MUST(!bad, bad);
 	}
+	const char *events = event_check(c->events);
+	MUST(!events, events);
 	MUST(map_count(&c->known_map) == c->known.used, "known devices: map and pool differ");
 	return NULL;
 }

@@ -31,7 +31,7 @@ struct feature {
 	size_t n_packages;
 	/* Phase "on_register": after a device registered, or registered again. NULL: not asked. */
 	void (*on_register)(struct cell *c, void *state, const struct site_extension *ext, uint64_t device_id);
-	/* Phase "api": a verb of the control API, `POST /api/v1/feature/NAME` and `strowger feature NAME ...`. args: the words behind the
+	/* Phase "api": a verb of the control API, `POST /api/v1/features/NAME` and `strowger feature run NAME ...`. args: the words behind the
 	 * name, separated by single spaces. Writes a JSON value and returns the HTTP status. NULL: none. */
 	uint16_t (*verb)(struct cell *c, void *state, struct span args, struct text *json);
 };

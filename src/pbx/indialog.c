@@ -1,5 +1,6 @@
 /* Requests inside dialogs, and whose a response, an ACK or a CANCEL is. */
 #include "pbx/cell_internal.h"
+#include "sip/event/event.h"
 
 /* ---- passing a request to the other party (INFO) -------------------------------------------------------------- */
 
@@ -134,6 +135,10 @@ void indialog_response(struct cell *c, txn_id id, struct leg *l, const struct si
 void cell_on_response(void *ctx, txn_id id, uint64_t owner, const struct sip_msg *resp, const struct sip_flow *from)
 {
 	struct cell *c = ctx;
+	if (owner & EVENT_OWNER) {
+		event_response(c->events, owner, resp, resp->status, c->now_us);
+		return;
+	}
 	struct leg *l = pool_get(&c->legs, owner);
 	if (!l)
 		return;
@@ -145,6 +150,10 @@ void cell_on_response(void *ctx, txn_id id, uint64_t owner, const struct sip_msg
 void cell_on_failure(void *ctx, txn_id id, uint64_t owner, enum txn_failure why)
 {
 	struct cell *c = ctx;
+	if (owner & EVENT_OWNER) {
+		event_response(c->events, owner, NULL, why == TXN_TRANSPORT ? 503 : 408, c->now_us);
+		return;
+	}
 	struct leg *l = pool_get(&c->legs, owner);
 	if (!l)
 		return;

@@ -1,5 +1,6 @@
 /* A leg: what one party experiences. Its life and its messages; what may happen when is in leg_table.c. */
 #include "pbx/cell_internal.h"
+#include "pbx/watch.h"
 
 enum { BYE_TRIES = 16, BYE_AGAIN_US = 2 * SECOND_US };
 
@@ -66,6 +67,7 @@ static void unlink_leg(struct leg *l)
 
 void leg_free(struct cell *c, struct leg *l)
 {
+	watch_leg_gone(c, l);
 	struct call *k = l->call;
 	const txn_id ids[] = {l->inv, l->bye, l->re_in, l->re_out, l->unacked};
 	for (size_t i = 0; i < COUNT_OF(ids); i++)

@@ -41,6 +41,8 @@ struct world {
 	int n_media, media_done;
 	struct binding_row binding;
 	int n_bindings_stored, n_bindings_gone;
+	struct subscription_row sub; /* stored last */
+	int n_subs_stored, n_subs_gone;
 	char answer[65536];
 	uint16_t answer_status;
 	uint64_t answer_next;
@@ -112,6 +114,8 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_CDR: w_note_cdr(w, out->u.cdr.row, out->u.cdr.token); break;
 	case CELL_OUT_BINDING: w->binding = *out->u.binding; w->n_bindings_stored++; break;
 	case CELL_OUT_BINDING_GONE: w->n_bindings_gone++; break;
+	case CELL_OUT_SUBSCRIPTION: w->sub = *out->u.subscription; w->n_subs_stored++; break;
+	case CELL_OUT_SUBSCRIPTION_GONE: w->n_subs_gone++; break;
 	case CELL_OUT_ANSWER:
 		w->answer_status = out->u.answer.status;
 		w->answer_next = out->u.answer.next_cursor;
@@ -294,7 +298,7 @@ UNUSED static void w_close(struct world *w)
 	assert_int_equal(n.slots_used, 0);
 	assert_int_equal(n.cdr_open, 0);
 	assert_int_equal(n.cdr_unconfirmed, 0);
-	assert_int_equal(n.timers, n.bindings);
+	assert_int_equal(n.timers, n.bindings + n.subscriptions);
 	for (int i = 0; i < w->n_cdr; i++)
 		assert_true(w->cdr[i].closed);
 	record_checkpoint(&w->rec, &w->hash);

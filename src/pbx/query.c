@@ -1,5 +1,5 @@
 /* Questions of the API, answered in JSON pages. */
-#include "pbx/cell_internal.h"
+#include "pbx/watch.h"
 
 enum { PAGE_MAX = 200 };
 
@@ -131,6 +131,56 @@ static void registrations(struct cell *c, const struct cell_in *in)
 	answer(c, in, 200, text_span(&t), b ? last : 0);
 }
 
+static void put_subscription(struct cell *c, struct text *t, const struct event_view *v)
+{
+	static const char *const states[] = {"pending", "active", "terminated"};
+	text_putc(t, '{');
+	field(t, "extension", v->party.subscriber, true);
+	field(t, "event", span_z(v->party.package ? v->party.package->name : "refer"), false);
+	field(t, "resource", v->party.resource, false);
+	field(t, "state", span_z(states[v->state]), false);
+	field(t, "target", v->target, false);
+	put_flow(t, &v->party.flow);
+	number(t, "device", (int64_t)v->party.device_id);
+	number(t, "version", v->version);
+	number(t, "expires_s", v->expires_us > c->now_us ? (v->expires_us - c->now_us) / SECOND_US : 0);
+	key(t, "waits_for_connection", false);
+	text_z(t, v->waiting ? "true" : "false");
+	text_putc(t, '}');
+}
+
+static void subscriptions(struct cell *c, const struct cell_in *in)
+{
+	struct text t = TEXT_ARRAY(c->out), before;
+	struct event_view v;
+	uint64_t cursor = in->u.query.cursor, last = cursor;
+	uint32_t left = page_size(in), n = 0;
+	bool more = false;
+	text_putc(&t, '[');
+	while (left && (more = event_next(c->events, &cursor, &v))) {
+		if (in->u.query.arg.n && !span_eq(in->u.query.arg, v.party.subscriber))
+			continue;
+		before = t;
+		if (n++)
+			text_putc(&t, ',');
+		put_subscription(c, &t, &v);
+		if (!item_fits(&t, &before))
+			break;
+		last = cursor;
+		left--;
+	}
+	text_putc(&t, ']');
+	answer(c, in, 200, text_span(&t), more ? last : 0);
+}
+
+static void feature(struct cell *c, const struct cell_in *in)
+{
+	char json[512];
+	struct text t = TEXT_ARRAY(json);
+	uint16_t status = watch_verb(c, in->u.query.arg, &t);
+	answer(c, in, status, text_span(&t), 0);
+}
+
 static void calls(struct cell *c, const struct cell_in *in)
 {
 	struct text t = TEXT_ARRAY(c->out), before;
@@ -209,5 +259,7 @@ void query_answer(struct cell *c, const struct cell_in *in)
 	case CELL_Q_STATUS: status(c, in); break;
 	case CELL_Q_UNREGISTER: unregister(c, in); break;
 	case CELL_Q_HANGUP: hangup(c, in); break;
+	case CELL_Q_SUBSCRIPTIONS: subscriptions(c, in); break;
+	case CELL_Q_FEATURE: feature(c, in); break;
 	}
 }

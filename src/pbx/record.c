@@ -8,14 +8,14 @@ struct frame_head {
 
 struct build_id {
 	char version[24];
-	uint32_t opts, row, media, settings, extension, device, flow;
+	uint32_t opts, row, media, settings, extension, device, flow, subscription;
 };
 
 static struct build_id this_build(void)
 {
 	struct build_id b = {.opts = sizeof(struct cell_opts), .row = sizeof(struct binding_row), .media = sizeof(struct media_event),
 			     .settings = sizeof(struct site_settings), .extension = sizeof(struct site_extension),
-			     .device = sizeof(struct site_device), .flow = sizeof(struct sip_flow)};
+			     .device = sizeof(struct site_device), .flow = sizeof(struct sip_flow), .subscription = sizeof(struct subscription_row)};
 	(void)span_copyz(SPAN_LIT("strowger " STROWGER_VERSION), b.version, sizeof b.version);
 	return b;
 }
@@ -98,6 +98,7 @@ void record_input(struct record_sink *s, const struct cell_in *in, int64_t now_u
 	case CELL_IN_SLOTS: put_parts(s, &h, &in->u.slots, sizeof in->u.slots, SPAN_NONE); break;
 	case CELL_IN_MEDIA: put_parts(s, &h, &in->u.media, sizeof in->u.media, SPAN_NONE); break;
 	case CELL_IN_BINDING: put_parts(s, &h, &in->u.binding, sizeof in->u.binding, SPAN_NONE); break;
+	case CELL_IN_SUBSCRIPTION: put_parts(s, &h, &in->u.subscription, sizeof in->u.subscription, SPAN_NONE); break;
 	case CELL_IN_PERSISTED: put_parts(s, &h, &in->u.persisted, sizeof in->u.persisted, SPAN_NONE); break;
 	case CELL_IN_QUERY: {
 		struct query_part q = {in->u.query.token, in->u.query.cursor, in->u.query.kind, in->u.query.limit};
@@ -177,6 +178,7 @@ static bool get_input(struct span *s, struct cell_in *in)
 	case CELL_IN_SLOTS: return get(s, &in->u.slots, sizeof in->u.slots);
 	case CELL_IN_MEDIA: return get(s, &in->u.media, sizeof in->u.media);
 	case CELL_IN_BINDING: return get(s, &in->u.binding, sizeof in->u.binding);
+	case CELL_IN_SUBSCRIPTION: return get(s, &in->u.subscription, sizeof in->u.subscription);
 	case CELL_IN_PERSISTED: return get(s, &in->u.persisted, sizeof in->u.persisted);
 	case CELL_IN_QUERY: return get_query(s, in);
 	}
@@ -276,6 +278,17 @@ static void add_binding(struct trace_hash *h, const struct binding_row *b)
 	add_flow(h, &b->flow);
 }
 
+static void add_subscription(struct trace_hash *h, const struct subscription_row *r)
+{
+	const char *const texts[] = {r->local_tag, r->remote_tag, r->call_id, r->local_uri, r->remote_uri, r->target, r->route, r->package,
+				     r->event_id, r->type, r->resource, r->subscriber};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		add_z(h, texts[i]);
+	const int64_t v[] = {(int64_t)r->device_id, r->cseq, r->remote_cseq, r->state, r->expires_wall_ms, r->written_wall_ms};
+	trace_hash_add(h, v, sizeof v);
+	add_flow(h, &r->flow);
+}
+
 static void add_log(struct trace_hash *h, const char *event, const struct log_field *f, size_t n)
 {
 	add_z(h, event);
@@ -300,6 +313,8 @@ void record_effect(struct trace_hash *h, const struct cell_out *out)
 	case CELL_OUT_CDR: add_cdr(h, out->u.cdr.token, out->u.cdr.row); break;
 	case CELL_OUT_BINDING:
 	case CELL_OUT_BINDING_GONE: add_binding(h, out->u.binding); break;
+	case CELL_OUT_SUBSCRIPTION:
+	case CELL_OUT_SUBSCRIPTION_GONE: add_subscription(h, out->u.subscription); break;
 	case CELL_OUT_ANSWER:
 		trace_hash_u64(h, out->u.answer.token);
 		trace_hash_u64(h, (uint64_t)out->u.answer.status << 32 ^ out->u.answer.next_cursor);

@@ -1,5 +1,5 @@
 /* REGISTER (RFC 3261 10.3, RFC 3327 Path, RFC 5626 instances). All contacts of a request are accepted or none. */
-#include "pbx/cell_internal.h"
+#include "pbx/watch.h"
 
 enum { MAX_CONTACTS = 10, EXPIRES_DEFAULT_S = 3600 };
 
@@ -196,6 +196,7 @@ static bool keep(struct order *o, const struct wish *w)
 		binding_store(c, b);
 	if (moved)
 		move_calls(c, b, &was);
+	watch_registered(c, o->who->ext, b->device_id, moved ? &was : NULL, &b->flow);
 	return true;
 }
 

@@ -1,5 +1,5 @@
 /* What a request is for: the checks of RFC 3261 8.2 in their order, then the method. */
-#include "pbx/cell_internal.h"
+#include "pbx/watch.h"
 
 static const char *const extensions_known[] = {NULL}; /* option tags that we support: none yet */
 
@@ -79,6 +79,11 @@ static bool flow_trusted(struct cell *c, txn_id id, struct leg *l, const struct 
 
 static void in_dialog(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from)
 {
+	if (watch_knows(c, req)) {
+		if (require_known(c, id, req, from, SPAN_NONE))
+			watch_in_dialog(c, id, req, from);
+		return;
+	}
 	struct leg *l = leg_by_tag(c, req->to.tag);
 	/* An early leg of ours knows no tag of the peer's yet: its BYE is told by our tag and the Call-ID. */
 	bool early = l && !l->inbound && l->dlg.state == DIALOG_NONE && span_eqz(req->call_id, l->call_id);
@@ -102,6 +107,8 @@ static void method_of_known(struct cell *c, txn_id id, const struct sip_msg *req
 		registrar_request(c, id, req, from, who);
 	} else if (req->method == SIP_INVITE) {
 		call_invite(c, id, req, from, who);
+	} else if (req->method == SIP_SUBSCRIBE) {
+		watch_subscribe(c, id, req, from, who);
 	} else if (req->method == SIP_BYE || req->method == SIP_UPDATE || req->method == SIP_INFO) {
 		reply_plain(c, id, 0, req, from, 481, SPAN_NONE);
 	} else {

@@ -8,7 +8,8 @@
 /* SUBSCRIBE outside a dialog, after guard_check. */
 void watch_subscribe(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
 /* SUBSCRIBE with a To tag (also one that came in an INVITE dialog, for `refer`). False: nothing of ours (481). */
-bool watch_in_dialog(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from);
+bool watch_knows(const struct cell *c, const struct sip_msg *req);
+void watch_in_dialog(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from);
 
 /* ---- REFER (RFC 3515): the implicit subscription of a transfer ---- */
 
@@ -29,7 +30,9 @@ void watch_stop(struct cell *c);
 void watch_site_changed(struct cell *c);
 void watch_registered(struct cell *c, const struct site_extension *ext, uint64_t device_id, const struct sip_flow *was, const struct sip_flow *now);
 void watch_restore(struct cell *c, const struct subscription_row *row);
-/* "message-summary, ..." as far as enabled. */
+/* "NAME ARGS": asks the feature of this name. The HTTP status; 404: no such verb. */
+uint16_t watch_verb(struct cell *c, struct span words, struct text *json);
+/* Allow-Events: "message-summary, ..." as far as enabled. */
 void watch_put_packages(struct cell *c);
 
 #endif

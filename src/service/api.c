@@ -70,7 +70,7 @@ static void live(struct service *s, const struct http_request *rq, enum cell_que
 	struct span body = span_trim(span_mem(json, n));
 	api_grow(&o, n + 128);
 	if (!o.t.over) {
-		bool rows = kind == CELL_Q_CALLS || kind == CELL_Q_REGISTRATIONS;
+		bool rows = kind == CELL_Q_CALLS || kind == CELL_Q_REGISTRATIONS || kind == CELL_Q_SUBSCRIPTIONS;
 		bool bare = rows && !(body.n && body.p[0] == '[');
 		if (rows)
 			text_lit(&o.t, "{\"items\":");
@@ -138,6 +138,10 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 		live(s, rq, CELL_Q_UNREGISTER, id, rs);
 	else if (span_eqz(head, "registrations"))
 		live(s, rq, CELL_Q_REGISTRATIONS, SPAN_NONE, rs);
+	else if (span_eqz(head, "subscriptions"))
+		live(s, rq, CELL_Q_SUBSCRIPTIONS, SPAN_NONE, rs);
+	else if (span_eqz(head, "features"))
+		api_features(s, rq, id, rs);
 	else if (span_eqz(head, "status"))
 		live(s, rq, CELL_Q_STATUS, SPAN_NONE, rs);
 	else if (span_eqz(head, "log") && s->ports.logs)
@@ -145,5 +149,5 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 	else if (span_eqz(head, "cdr"))
 		cdr(s, rq, rs);
 	else
-		api_error(rs, 404, "no such collection", "path", "there are extensions, devices, settings, phones, calls, registrations, cdr, status");
+		api_error(rs, 404, "no such collection", "path", "there are extensions, devices, settings, phones, calls, registrations, subscriptions, features, cdr, status");
 }

@@ -96,6 +96,8 @@ bool prov_extension(struct text *t, const struct service *s, const struct site_s
 	polycom_config_set_int(&c, "reg.1.server.1.expires.overlap", 60);
 	polycom_config_set_int(&c, "reg.1.server.1.register", 1);
 	polycom_config_set_int(&c, "reg.1.server.1.failOver.failRegistrationOn", 0);
+	polycom_config_group(&c, "messages");
+	polycom_config_set(&c, "msg.mwi.1.subscribe", span_z(e->row.number));
 	codecs(&c, st);
 	telephony(&c, d);
 	secret_wipe(&secret);

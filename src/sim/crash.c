@@ -39,6 +39,10 @@ static void restore(struct world *w)
 		in.u.binding.flow.conn = 0;
 		world_cell(w, &in);
 	}
+	for (uint32_t i = 0; i < w->disk.n_sub; i++) {
+		struct cell_in in = {.kind = CELL_IN_SUBSCRIPTION, .u.subscription = w->disk.sub[i]};
+		world_cell(w, &in);
+	}
 	uint32_t have = cell_counts(w->cell).bindings, least = settled_phones(w);
 	if (have < least)
 		violation(w, "%u registrations came back, %u phones had been registered for a second or more", have, least);

@@ -111,6 +111,7 @@ void disk_tear(struct world *w)
 	for (uint32_t i = 0; i < keep; i++)
 		binding_synced(d, &d->wait[i]);
 	d->n_wait = 0;
+	disk_subs_tear(w);
 }
 
 /* At the next start: what is there is there; open rows are closed as interrupted, as store_close_open_cdrs does. */
@@ -139,4 +140,5 @@ void disk_free(struct world *w)
 	free(w->disk.cdr);
 	free(w->disk.bind);
 	free(w->disk.wait);
+	disk_subs_free(w);
 }

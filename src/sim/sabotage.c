@@ -338,6 +338,8 @@ static bool acted(struct world *w, const struct cell_out *o, pass_fn pass)
 	case CELL_OUT_BINDING:
 		return which == SB_LOSE_BINDING && world_hash(w, span_z(o->u.binding->extension)) % 3 == 0;
 	case CELL_OUT_BINDING_GONE:
+	case CELL_OUT_SUBSCRIPTION:
+	case CELL_OUT_SUBSCRIPTION_GONE:
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
 		return false;

@@ -95,6 +95,12 @@ static void pass(struct world *w, const struct cell_out *o)
 		w->bindings_gone++;
 		disk_binding(w, o->u.binding, true);
 		break;
+	case CELL_OUT_SUBSCRIPTION:
+	case CELL_OUT_SUBSCRIPTION_GONE:
+		trace_hash_add(&w->trace, o->u.subscription->local_tag, strlen(o->u.subscription->local_tag));
+		trace_hash_u64(&w->trace, o->u.subscription->cseq);
+		disk_subscription(w, o->u.subscription, o->kind == CELL_OUT_SUBSCRIPTION_GONE);
+		break;
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
 		break;

@@ -153,6 +153,11 @@ struct binding_write {
 	bool gone;
 	struct binding_row row;
 };
+struct sub_write {
+	int64_t due_us;
+	bool gone;
+	struct subscription_row row;
+};
 struct disk {
 	bool on; /* registrations are kept only where a crash may come */
 	uint64_t seq;
@@ -162,6 +167,10 @@ struct disk {
 	uint32_t n_bind, cap_bind;
 	struct binding_write *wait;
 	uint32_t n_wait, cap_wait;
+	struct subscription_row *sub; /* disk_subs.c: the same for subscriptions */
+	uint32_t n_sub, cap_sub;
+	struct sub_write *sub_wait;
+	uint32_t n_sub_wait, cap_sub_wait;
 };
 
 /* ---- sabotage (sabotage.c) ----------------------------------------------------------------------------------- */
@@ -273,6 +282,9 @@ void world_restart(struct world *w);
 /* disk.c */
 void disk_cdr_queued(struct world *w, uint64_t token, uint32_t row, const struct cdr_state *v);
 void disk_cdr_done(struct world *w, uint64_t token);
+void disk_subscription(struct world *w, const struct subscription_row *row, bool gone);
+void disk_subs_tear(struct world *w);
+void disk_subs_free(struct world *w);
 void disk_binding(struct world *w, const struct binding_row *row, bool gone);
 void disk_tear(struct world *w);
 void disk_reopen(struct world *w);

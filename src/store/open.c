@@ -63,6 +63,8 @@ const char *const store_reg_sql[RG_N] = {
 	[RG_ROLLBACK] = "ROLLBACK",
 	[RG_PUT] = "INSERT OR REPLACE INTO binding (" BINDING_COLUMNS ") VALUES (" Q10 ", ?, ?, ?, ?, ?)",
 	[RG_DROP] = "DELETE FROM binding WHERE extension = ? AND contact = ? AND instance = ?",
+	[RG_SUB_PUT] = store_subs_put,
+	[RG_SUB_DROP] = store_subs_drop,
 };
 
 int64_t store_now_ms(void)
@@ -256,6 +258,8 @@ static int open_registrations(struct store *s, struct store_error *err)
 		if (rc == 0) {
 			rc = sqlite3_exec(s->reg, reg_schema, NULL, NULL, NULL);
 			if (rc == SQLITE_OK)
+				rc = sqlite3_exec(s->reg, store_subs_schema, NULL, NULL, NULL);
+			if (rc == SQLITE_OK)
 				rc = store_prepare(s->reg, store_reg_sql, s->rg, RG_N);
 			if (rc == SQLITE_OK)
 				return 0;
@@ -302,9 +306,10 @@ struct store *store_open(const char *dir, struct log_sink *log, struct store_err
 	s->log = log;
 	s->cdr = calloc(CDR_RING, sizeof *s->cdr);
 	s->binding = calloc(BINDING_RING, sizeof *s->binding);
+	s->sub = calloc(SUB_RING, sizeof *s->sub);
 	if ((size_t)snprintf(s->dir, sizeof s->dir, "%s", dir) >= sizeof s->dir)
 		store_fail(err, "%.100s...: the path is too long", dir);
-	else if (s->cdr && s->binding && open_main(s, err) == 0 && open_registrations(s, err) == 0 && start_writer(s) == 0) {
+	else if (s->cdr && s->binding && s->sub && open_main(s, err) == 0 && open_registrations(s, err) == 0 && start_writer(s) == 0) {
 		err->text[0] = 0;
 		return s;
 	}
@@ -336,5 +341,6 @@ void store_close(struct store *s)
 	sqlite3_close(s->reg);
 	free(s->cdr);
 	free(s->binding);
+	free(s->sub);
 	free(s);
 }

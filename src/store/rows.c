@@ -88,7 +88,7 @@ void store_bind_cdr(sqlite3_stmt *st, const struct cdr_row *r)
 		sqlite3_bind_int64(st, at++, nums2[i]);
 }
 
-static void bind_addr(sqlite3_stmt *st, int at, const struct addr *a)
+void store_bind_addr(sqlite3_stmt *st, int at, const struct addr *a)
 {
 	char b[64];
 	struct text t = TEXT_ARRAY(b);
@@ -110,8 +110,8 @@ void store_bind_binding(sqlite3_stmt *st, const struct binding_row *b)
 	sqlite3_bind_int64(st, 9, b->cseq);
 	sqlite3_bind_int(st, 10, (int)b->flow.transport);
 	sqlite3_bind_int(st, 11, b->flow.listener);
-	bind_addr(st, 12, &b->flow.remote);
-	bind_addr(st, 13, &b->flow.local);
+	store_bind_addr(st, 12, &b->flow.remote);
+	store_bind_addr(st, 13, &b->flow.local);
 	sqlite3_bind_int64(st, 14, b->expires_wall_ms);
 	sqlite3_bind_int64(st, 15, b->registered_wall_ms);
 }
@@ -128,6 +128,11 @@ static int read_addr(struct span s, struct addr *out)
 	if (i == 0 || span_u64(span_sub(s, i, s.n), 65535, &port) != 0)
 		return -1;
 	return addr_parse(span_sub(s, 0, i - 1), (uint16_t)port, out);
+}
+
+int store_column_addr(sqlite3_stmt *st, int column, struct addr *out)
+{
+	return read_addr(column_span(st, column), out);
 }
 
 int store_read_binding(sqlite3_stmt *st, struct binding_row *b)

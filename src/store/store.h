@@ -24,6 +24,8 @@ void store_close(struct store *s);
 int store_load_site(struct store *s, const struct site_key *key, struct site **out, struct store_error *err);
 /* Calls back for each unexpired registration. */
 int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx);
+/* Calls back for each unexpired subscription. */
+int store_load_subscriptions(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct subscription_row *r), void *ctx);
 /* Closes CDR rows left open by a crash (cause CDR_INTERRUPTED, end = wall_ms). Returns how many. */
 int store_close_open_cdrs(struct store *s, int64_t wall_ms);
 
@@ -38,6 +40,8 @@ void store_on_done(struct store *s, const struct store_done *d);
 int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row);
 int store_put_binding(struct store *s, const struct binding_row *b);
 int store_drop_binding(struct store *s, const struct binding_row *b);
+int store_put_subscription(struct store *s, const struct subscription_row *r);
+int store_drop_subscription(struct store *s, const struct subscription_row *r); /* local_tag only */
 /* Blocks until durable. Checks if_revision, writes the row and the audit row in one transaction, fills id and revision. */
 enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err);
 int store_read_cdrs(struct store *s, uint32_t limit, struct span extension, char **json, size_t *n);

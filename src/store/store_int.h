@@ -10,6 +10,7 @@
 enum {
 	CDR_RING = 4096,       /* rows waiting for the writer, a power of two */
 	BINDING_RING = 4096,
+	SUB_RING = 4096,
 	CDR_BATCH = 1024,      /* rows of one commit at most */
 	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
 	BINDING_BATCH = 1024,
@@ -25,6 +26,11 @@ struct cdr_item {
 struct binding_item {
 	bool gone;
 	struct binding_row row;
+};
+
+struct sub_item {
+	bool gone;
+	struct subscription_row row;
 };
 
 /* One waiting store_change: lives on the caller's stack. */
@@ -43,7 +49,7 @@ enum stmt_kind {
 	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE, ST_EXT_DEVICES_DELETE,
 	ST_DEV_FIND, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE, ST_N
 };
-enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_N };
+enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_N };
 
 struct store {
 	sqlite3 *db, *reg, *rd; /* writer's, writer's, readers' (under rd_lock) */
@@ -59,7 +65,8 @@ struct store {
 	bool stop, idle;
 	struct cdr_item *cdr;         /* the writer alone moves the tails, so it reads its batch without the lock */
 	struct binding_item *binding;
-	uint32_t cdr_head, cdr_tail, binding_head, binding_tail;
+	struct sub_item *sub;
+	uint32_t cdr_head, cdr_tail, binding_head, binding_tail, sub_head, sub_tail;
 	struct change_job *jobs, **jobs_end;
 	struct store_done done;
 	struct store_stats stats;
@@ -82,6 +89,13 @@ void *store_writer(void *arg);
 /* Runs a statement that gives no rows; resets it. SQLITE_DONE is 0, else -1. */
 int store_run(sqlite3_stmt *st);
 
+/* Under the lock. Only a sleeping writer is woken, or one that a full batch calls out of its window. */
+void store_wake_writer(struct store *s, bool full);
+
+/* subs: on the writer's thread. False: the disk refused, the rows stay queued. */
+extern const char store_subs_schema[], store_subs_put[], store_subs_drop[];
+bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n);
+
 /* change: on the writer's thread inside its transaction. */
 void store_apply_change(struct store *s, struct change_job *j);
 
@@ -92,6 +106,8 @@ int store_read_row(sqlite3_stmt *st, const struct entity_desc *d, void *row);
 void store_bind_text(sqlite3_stmt *st, int at, const char *z);
 void store_bind_cdr(sqlite3_stmt *st, const struct cdr_row *r);
 void store_bind_binding(sqlite3_stmt *st, const struct binding_row *b);
+void store_bind_addr(sqlite3_stmt *st, int at, const struct addr *a);
+int store_column_addr(sqlite3_stmt *st, int column, struct addr *out); /* -1: not one */
 int store_read_binding(sqlite3_stmt *st, struct binding_row *b);
 
 #define CDR_COLUMNS                                                                                                    \

@@ -20,8 +20,7 @@ void store_on_done(struct store *s, const struct store_done *d)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Only a sleeping writer is woken, or one that a full batch calls out of its window. */
-static void wake_writer(struct store *s, bool full)
+void store_wake_writer(struct store *s, bool full)
 {
 	if (s->idle || full) {
 		s->idle = false;
@@ -37,7 +36,7 @@ int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row)
 		struct cdr_item *it = &s->cdr[s->cdr_head++ % CDR_RING];
 		it->token = token;
 		it->row = *row;
-		wake_writer(s, s->cdr_head - s->cdr_tail == CDR_BATCH);
+		store_wake_writer(s, s->cdr_head - s->cdr_tail == CDR_BATCH);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -52,7 +51,7 @@ static int put_binding(struct store *s, const struct binding_row *b, bool gone)
 		struct binding_item *it = &s->binding[s->binding_head++ % BINDING_RING];
 		it->gone = gone;
 		it->row = *b;
-		wake_writer(s, s->binding_head - s->binding_tail == BINDING_BATCH);
+		store_wake_writer(s, s->binding_head - s->binding_tail == BINDING_BATCH);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -90,7 +89,7 @@ struct store_stats store_stats_of(const struct store *s)
 	struct store *w = (struct store *)(uintptr_t)s; /* the lock is not part of what is read */
 	pthread_mutex_lock(&w->lock);
 	struct store_stats st = s->stats;
-	st.queued = s->cdr_head - s->cdr_tail + (s->binding_head - s->binding_tail);
+	st.queued = s->cdr_head - s->cdr_tail + (s->binding_head - s->binding_tail) + (s->sub_head - s->sub_tail);
 	pthread_mutex_unlock(&w->lock);
 	return st;
 }
@@ -218,7 +217,7 @@ static bool cdr_batch_full(const struct store *s)
 
 static bool binding_batch_full(const struct store *s)
 {
-	return s->binding_head - s->binding_tail >= BINDING_BATCH && !s->binding_failing;
+	return (s->binding_head - s->binding_tail >= BINDING_BATCH || s->sub_head - s->sub_tail >= BINDING_BATCH) && !s->binding_failing;
 }
 
 /* Sleeps until woken or the time comes; INT64_MAX: until woken. */
@@ -255,12 +254,13 @@ void *store_writer(void *arg)
 			s->cdr_due_ms = INT64_MAX;
 		else if (s->cdr_due_ms == INT64_MAX)
 			s->cdr_due_ms = now + COMMIT_WINDOW_MS;
-		if (!n_bind)
+		uint32_t n_sub = s->sub_head - s->sub_tail, sub_tail = s->sub_tail;
+		if (!n_bind && !n_sub)
 			s->binding_due_ms = INT64_MAX;
 		else if (s->binding_due_ms == INT64_MAX)
 			s->binding_due_ms = now + BINDING_WINDOW_MS;
 		bool cdr_now = s->jobs || (n_cdr && (s->stop || now >= s->cdr_due_ms || cdr_batch_full(s)));
-		bool bind_now = n_bind && (now >= s->binding_due_ms || binding_batch_full(s) || (s->stop && failed_at_stop < 3));
+		bool bind_now = (n_bind || n_sub) && (now >= s->binding_due_ms || binding_batch_full(s) || (s->stop && failed_at_stop < 3));
 		if (!cdr_now && !bind_now) {
 			if (s->stop)
 				break;
@@ -279,6 +279,8 @@ void *store_writer(void *arg)
 		}
 		if (bind_now) {
 			commit_bindings(s, bind_tail, n_bind < BINDING_BATCH ? n_bind : BINDING_BATCH);
+			if (n_sub && !s->binding_failing && !store_commit_subs(s, sub_tail, n_sub < BINDING_BATCH ? n_sub : BINDING_BATCH))
+				note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
 			failed_at_stop += stopping && s->binding_failing;
 			s->binding_due_ms = s->binding_failing ? store_now_ms() + RETRY_MS : INT64_MAX;
 		}

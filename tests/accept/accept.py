@@ -125,6 +125,28 @@ def budget():
     return ok, "; ".join(seen)
 
 
+def differential():
+    """120,000 messages through ours, libre, sofia-sip, osip2 and the grammar: every disagreement falls into a class."""
+    rc, out, err = sh(["python3", "tests/differential/compare.py", "--messages", "120000", "--seed", "1000"], 3000)
+    return rc == 0, (out.strip().splitlines() or [err[-200:]])[-1]
+
+
+def torture():
+    """RFC 4475 and 5118 over UDP, TCP byte by byte and TLS; OPTIONS answered within 100 ms between any two."""
+    rc, out, err = sh(["/usr/bin/python3", "-m", "pytest", "-q", "-rP", "--no-header", "-p", "no:cacheprovider", "tests/live/test_torture.py"], 1800,
+                      {"STROWGER_OPTIONS_MS": "100"})
+    told = [line for line in out.splitlines() if line.startswith("slowest OPTIONS")]
+    return rc == 0, "; ".join(told + out.strip().splitlines()[-1:])
+
+
+def fuzz_all():
+    """Every fuzz target, STROWGER_FUZZ_MINUTES CPU-minutes each (default 5), no finding."""
+    minutes = os.environ.get("STROWGER_FUZZ_MINUTES", "5")
+    rc, out, err = sh(["./fuzz", "--minutes", minutes], 100000)
+    bad = [line for line in out.splitlines() if not line.endswith(" 0 crashes")]
+    return rc == 0, f"{len(out.splitlines())} targets, {minutes} min each" + ("; " + "; ".join(bad + [err[-300:]]) if rc else "")
+
+
 def fuzz():
     """The message, URI, SDP and auth fuzzers, 10 CPU-minutes each, no finding."""
     rc, out, err = sh(["./fuzz", "--minutes", "10", "sip_msg_msg_fuzz", "sip_msg_uri_fuzz", "sip_sdp_sdp_fuzz", "sip_auth_auth_fuzz"], 3000)
@@ -141,8 +163,10 @@ POINTS = {
     "sabotage": sabotage,
     "replay": replay,
     "loss-live": lambda: pytest(["test_loss.py"], STROWGER_CALLS="1000"),
-    "rfc4475": lambda: pytest(["test_torture.py"]),
+    "torture": torture,
+    "differential": differential,
     "fuzz": fuzz,
+    "fuzz-all": fuzz_all,
     "budget": budget,
     "bad-input": lambda: pytest(["test_bad_input.py", "test_provision.py"]),
 }

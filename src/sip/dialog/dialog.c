@@ -145,6 +145,21 @@ int dialog_confirm(struct dialog *d, struct slab *s, const struct sip_msg *resp)
 	return 0;
 }
 
+int dialog_copy(struct dialog *d, struct slab *s, const struct dialog *from)
+{
+	struct gathered g = {
+		.call_id = from->call_id, .local_tag = from->local_tag, .remote_tag = from->remote_tag, .local_uri = from->local_uri,
+		.remote_uri = from->remote_uri, .target = from->remote_target, .routes = {from->route}, .n_routes = from->route.n ? 1 : 0,
+	};
+	struct dialog out = *from;
+	out.target_block = NULL;
+	out.target_bytes = 0;
+	if (settle(&out, s, &g) != 0)
+		return -1;
+	*d = out;
+	return 0;
+}
+
 void dialog_clear(struct dialog *d, struct slab *s)
 {
 	slab_free(s, d->block, d->block_bytes);

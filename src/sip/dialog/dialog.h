@@ -33,6 +33,8 @@ int dialog_from_response(struct dialog *d, struct slab *s, const struct sip_msg 
 	__attribute__((warn_unused_result));
 /* UAC: the 2xx of an early dialog (same tags): routes and target are taken anew (RFC 3261 13.2.2.4). 0 or -1: unchanged. */
 int dialog_confirm(struct dialog *d, struct slab *s, const struct sip_msg *resp) __attribute__((warn_unused_result));
+/* A copy with texts of its own; from's texts may lie anywhere. 0 or -1. *d holds nothing before. */
+int dialog_copy(struct dialog *d, struct slab *s, const struct dialog *from) __attribute__((warn_unused_result));
 void dialog_clear(struct dialog *d, struct slab *s);
 
 /* Same dialog: Call-ID and both tags (for a request from the peer: From tag is remote). */

@@ -9,6 +9,7 @@
 #define SIP_EVENT_EVENT_H
 
 #include "sip/dialog/dialog.h"
+#include "sip/event/row.h"
 #include "sip/txn/txn.h"
 
 enum { EVENT_RESERVE = 4096, EVENT_UDP_MAX = 1300 /* RFC 3261 18.1.1 */, EVENT_BODY_MAX = 32768, EVENT_TIMER = 0x200 };
@@ -19,7 +20,7 @@ enum { EVENT_RESERVE = 4096, EVENT_UDP_MAX = 1300 /* RFC 3261 18.1.1 */, EVENT_B
 /* An event package, static. Times in seconds. */
 struct event_package {
 	const char *name;   /* Event token: "message-summary" */
-	const char *accept; /* body types, comma list; the first is what a subscriber without Accept gets */
+	const char *const *types; /* body types, NULL-ended; the first is what a subscriber without Accept gets */
 	uint32_t min_expires_s, default_expires_s, max_expires_s; /* 0 < min <= default <= max */
 	bool partial;       /* render can say less than everything to who has seen the rest */
 };
@@ -31,7 +32,7 @@ struct event_ask {
 	const struct event_package *package;
 	struct span resource, subscriber; /* subscriber: its extension */
 	struct span event_id;   /* of the Event header, may be empty */
-	const char *type;       /* one of package->accept */
+	const char *type;       /* one of package->types */
 	uint32_t version;       /* CSeq - 1 */
 	uint64_t seen;          /* `seen` of the body that the subscriber confirmed last; 0: none */
 	bool full;              /* everything; else what changed after `seen` will do */
@@ -40,19 +41,6 @@ struct event_ask {
 struct event_body {
 	struct text text;       /* written by render; empty: no body */
 	uint64_t seen;          /* the package's own mark of the state that is shown */
-};
-
-/* One subscription, as stored. Texts are NUL-ended. Key: local_tag. */
-struct subscription_row {
-	char local_tag[20], remote_tag[80], call_id[128];
-	char local_uri[160], remote_uri[160], target[256], route[384];
-	char package[32], event_id[32], type[64], resource[64], subscriber[16];
-	uint64_t device_id;
-	uint32_t cseq;           /* no number up to this one has been used after a restart: reserved */
-	uint32_t remote_cseq;
-	uint8_t state;           /* enum event_state: pending or active */
-	struct sip_flow flow;
-	int64_t expires_wall_ms;
 };
 
 struct event_user {
@@ -103,6 +91,8 @@ struct event_request {
 /* Outside a dialog, authorised. Answers the request (200; 400, 406, 423, 503) and queues the first NOTIFY. Expires 0: a
  * fetch, one NOTIFY and no subscription. The subscription, or 0. */
 handle event_subscribe(struct event_server *es, const struct event_request *r, int64_t now_us);
+/* The Event header's token, and its id parameter (empty: none). */
+struct span event_token_of(const struct sip_msg *m, struct span *id);
 /* In a dialog of ours: the subscription it is for, or 0 (answer 481). By To tag, Call-ID, From tag, Event and its id. */
 handle event_find(const struct event_server *es, const struct sip_msg *req);
 /* Refresh or end (Expires 0). The sender has been believed. Answers: 200; 400, 423, 500. */
@@ -126,8 +116,8 @@ uint32_t event_watchers(const struct event_server *es, const struct event_packag
 void event_approve(struct event_server *es, handle sub, int64_t now_us);
 /* Last NOTIFY "terminated;reason=..." (deactivated, probation, rejected, timeout, giveup, noresource), then it is gone. */
 void event_end(struct event_server *es, handle sub, const char *reason, int64_t now_us);
-/* All subscriptions for which `gone` says so: ended with this reason, in pace. */
-void event_end_if(struct event_server *es, bool (*gone)(void *ctx, const struct event_party *p), void *ctx, const char *reason, int64_t now_us);
+/* Asks `gone` once for each device; all subscriptions of those for which it says so are ended with this reason, in pace. */
+void event_end_devices(struct event_server *es, bool (*gone)(void *ctx, const struct event_party *p), void *ctx, const char *reason, int64_t now_us);
 
 /* ---- the implicit subscription of REFER ---- */
 

@@ -99,12 +99,15 @@ static int nameaddr_params(struct span s, struct sip_nameaddr *a)
 	if (s.p[0] != ';')
 		return -1;
 	a->params = rest = s;
-	int rc;
+	int rc, tags = 0;
 	while ((rc = sip_param_next(&rest, &name, &value)) == 1) {
 		if (!param_ok(name, value))
 			return -1;
-		if (name.n == 3 && a->tag.n == 0 && span_ieq(name, SPAN_LIT("tag")))
+		if (name.n == 3 && span_ieq(name, SPAN_LIT("tag"))) {
+			if (tags++ || !value.n)
+				return -1; /* RFC 3261 7.3.1: once only; two readers would take two dialogs */
 			a->tag = value;
+		}
 	}
 	return rc;
 }
@@ -144,8 +147,8 @@ int sip_nameaddr_parse(struct span value, struct sip_nameaddr *out)
 		if (s.n == 0 || s.p[0] != '<')
 			return -1;
 	}
-	ptrdiff_t lt = span_chr(s, '<');
-	if (lt < 0) {
+	ptrdiff_t lt = span_chr(s, '<'), semicolon = span_chr(s, ';');
+	if (lt < 0 || (semicolon >= 0 && semicolon < lt)) { /* no display name holds a semicolon: the < is in a parameter */
 		if (bare_uri(s, &a) < 0)
 			return -1;
 	} else {
@@ -225,6 +228,8 @@ static int via_param(struct sip_via *v, struct span name, struct span value)
 	if (!param_ok(name, value))
 		return -1;
 	if (name.n == 6 && span_ieq(name, SPAN_LIT("branch"))) {
+		if (v->branch.n || !value.n)
+			return -1; /* RFC 3261 7.3.1: once only; two readers would take two transactions */
 		v->branch = value;
 	} else if (name.n == 8 && span_ieq(name, SPAN_LIT("received"))) {
 		v->received = value;
@@ -268,7 +273,7 @@ int sip_contact_next(const struct sip_msg *m, enum sip_hdr_id id, struct sip_con
 	}
 	while (it->h) {
 		if (sip_list_next(&it->rest, &item))
-			return sip_nameaddr_parse(item, out) < 0 ? -1 : 1;
+			return sip_nameaddr_parse(item, out) < 0 || (out->star && item.n < it->h->value.n) ? -1 : 1;
 		it->h = sip_hdr_next(m, it->h);
 		it->rest = it->h ? it->h->value : SPAN_NONE;
 	}

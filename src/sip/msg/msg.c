@@ -23,12 +23,14 @@ static void fail(struct parser *p, uint16_t status, const char *reason, const ch
 	*p->err = (struct sip_error){status, reason, (size_t)(at - p->base), false};
 }
 
-/* End of the line at s (its CR), or NULL: no CRLF. Bare CR or LF end no line: what two programs would read in two ways
- * is not let pass. */
+/* End of the line at s (its CR), or NULL: no CRLF. Bare CR or LF end no line and stand in none (RFC 3261 25.1 has them only
+ * as CRLF): what two programs would read in two ways is not let pass. */
 static const char *line_end(const char *s, const char *end)
 {
-	const char *lf = memchr(s, '\n', (size_t)(end - s));
-	return lf && lf > s && lf[-1] == '\r' ? lf - 1 : NULL;
+	const char *cr = s < end ? memchr(s, '\r', (size_t)(end - s)) : NULL;
+	if (!cr || cr + 1 == end || cr[1] != '\n' || memchr(s, '\n', (size_t)(cr - s)))
+		return NULL;
+	return cr;
 }
 
 static bool version_like(struct span v)

@@ -72,6 +72,25 @@ static void refusals(void **state)
 	ok(LINE VIA FROM TO "Call-ID: x\r\nCSeq: 2147483647\r\n INVITE\r\n\r\n");
 }
 
+/* What the comparison with other parsers found (tests/differential): what two programs would read in two ways is refused,
+ * what only looks odd is read. */
+static void two_readings_are_refused(void **state)
+{
+	(void)state;
+	struct sip_contact_iter it = {0};
+	struct sip_nameaddr c;
+	refused(LINE "Via: SIP/2.0/UDP h;branch=z9hG4bKa;branch=z9hG4bKb\r\n" FROM TO REST "\r\n", 400);
+	refused(LINE "Via: SIP/2.0/UDP h;branch;branch=z9hG4bKb\r\n" FROM TO REST "\r\n", 400);
+	refused(LINE VIA "From: <sip:a@b>;tag=1;tag=2\r\n" TO REST "\r\n", 400);
+	refused(LINE VIA "From: <sip:a@b>;tag\r\n" TO REST "\r\n", 400);
+	refused(LINE VIA FROM TO REST "Subject: a\rb\r\n\r\n", 400);
+	refused(LINE VIA FROM TO REST "Subject: a\r\r\n\r\n", 400);
+	refused(LINE VIA FROM "To: <+sip:a@b>\r\n" REST "\r\n", 400);
+	ok(LINE VIA "From: sip:a@b;x=\"<,;>\";tag=1\r\n" TO REST "Contact: *, *\r\n\r\n");
+	assert_true(span_eqz(m.from.tag, "1") && span_eqz(m.from.uri.host, "b") && m.from.display.n == 0);
+	assert_int_equal(sip_contact_next(&m, SIP_H_CONTACT, &it, &c), -1); /* STAR stands alone */
+}
+
 static void every_name_is_known(void **state)
 {
 	(void)state;
@@ -354,6 +373,7 @@ static void list_elements(void **state)
 static const struct test_case cases[] = {
 	CASE(request_fields, ""),
 	CASE(refusals, "R19"),
+	CASE(two_readings_are_refused, "R19"),
 	CASE(every_name_is_known, ""),
 	CASE(reply_golden, ""),
 	CASE(ack_and_cancel, ""),

@@ -8,7 +8,7 @@
 
 enum { OK = 0, DROP = -1 };
 
-/* RFC 4475: what the parser alone makes of each vector. Unknown schemes (416), extensions (420), methods (501), content
+/* RFC 4475 and, behind it, RFC 5118: what the parser alone makes of each vector. Unknown schemes (416), extensions (420), methods (501), content
  * types (415), Max-Forwards 0 (483) and a bad Contact (regbadct) are for the layers above: tests/rfc4475.tsv has those. */
 static const struct {
 	const char *vector;
@@ -63,6 +63,18 @@ static const struct {
 	{"unreason", OK},
 	{"wsinv", OK},
 	{"zeromf", OK},
+	{"ipv4-mapped-ipv6", OK},
+	{"ipv6-bad", 400},
+	{"ipv6-bug-abnf-3-colons", 400},
+	{"ipv6-correct-abnf-2-colons", OK},
+	{"ipv6-good", OK},
+	{"ipv6-in-sdp", OK},
+	{"mult-ip-in-header", OK},
+	{"mult-ip-in-sdp", OK},
+	{"port-ambiguous", OK},
+	{"port-unambiguous", OK},
+	{"via-received-param-no-delim", OK},
+	{"via-received-param-with-delim", OK},
 };
 enum { N = sizeof table / sizeof table[0] };
 
@@ -89,7 +101,8 @@ static struct span load(const char *vector)
 	const char *shared = getenv("STROWGER_SHARED");
 	if (shared)
 		snprintf(env, sizeof env, "%s/data/rfc4475", shared);
-	const char *const folders[] = {env, "../shared/data/rfc4475", "../../shared/data/rfc4475", "../../../shared/data/rfc4475", NULL};
+	const char *const folders[] = {env, "../shared/data/rfc4475", "../../shared/data/rfc4475", "../../../shared/data/rfc4475",
+				     "tests/rfc5118", "../tests/rfc5118", NULL};
 	snprintf(name, sizeof name, "%s.dat", vector);
 	FILE *f = open_in(folders, name);
 	if (!f)
@@ -113,7 +126,7 @@ static int verdict(struct span s)
 static void every_vector_has_its_verdict(void **state)
 {
 	(void)state;
-	assert_int_equal(N, 49);
+	assert_int_equal(N, 49 + 12);
 	for (size_t i = 0; i < N; i++) {
 		struct span s = load(table[i].vector);
 		int v = verdict(s);
@@ -127,20 +140,23 @@ static void live_table_agrees(void **state)
 {
 	(void)state;
 	const char *const folders[] = {"tests", "../tests", NULL};
+	static const char *const tables[] = {"rfc4475.tsv", "rfc5118.tsv"};
 	char line[400], name[64], word[16];
 	size_t seen = 0;
-	FILE *f = open_in(folders, "rfc4475.tsv");
-	if (!f)
-		fail_msg("tests/rfc4475.tsv not found from here");
-	while (fgets(line, sizeof line, f)) {
-		if (line[0] == '#' || sscanf(line, "%63s %15s", name, word) != 2)
-			continue;
-		int v = !strcmp(word, "ok") ? OK : !strcmp(word, "drop") ? DROP : atoi(word);
-		for (size_t i = 0; i < N; i++)
-			if (!strcmp(name, table[i].vector) && v == table[i].verdict)
-				seen++;
+	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+		FILE *f = open_in(folders, tables[t]);
+		if (!f)
+			fail_msg("tests/%s not found from here", tables[t]);
+		while (fgets(line, sizeof line, f)) {
+			if (line[0] == '#' || sscanf(line, "%63s %15s", name, word) != 2)
+				continue;
+			int v = !strcmp(word, "ok") ? OK : !strcmp(word, "drop") ? DROP : atoi(word);
+			for (size_t i = 0; i < N; i++)
+				if (!strcmp(name, table[i].vector) && v == table[i].verdict)
+					seen++;
+		}
+		fclose(f);
 	}
-	fclose(f);
 	assert_int_equal(seen, N);
 }
 
@@ -187,6 +203,16 @@ static void values_are_read_right(void **state)
 	it = (struct sip_contact_iter){0};
 	assert_int_equal(verdict(s), OK);
 	assert_int_equal(sip_contact_next(&m, SIP_H_CONTACT, &it, &c), -1);
+	free((void *)(uintptr_t)s.p);
+
+	s = load("port-ambiguous"); /* RFC 5118 4.3: the port is a part of the address */
+	assert_int_equal(verdict(s), OK);
+	assert_true(m.ruri.port == 0 && span_eqz(m.ruri.host, "[2001:db8::10:5070]"));
+	free((void *)(uintptr_t)s.p);
+
+	s = load("port-unambiguous");
+	assert_int_equal(verdict(s), OK);
+	assert_true(m.ruri.port == 5070 && span_eqz(m.ruri.host, "[2001:db8::10]"));
 	free((void *)(uintptr_t)s.p);
 
 	s = load("novelsc");

@@ -91,7 +91,7 @@ int sip_uri_parse(struct span s, struct sip_uri *out)
 {
 	struct sip_uri u = {.all = s};
 	size_t n = cc_span(CC_SCHEME, s);
-	if (n == 0 || n + 1 >= s.n || s.p[n] != ':' || ascii_digit(s.p[0]))
+	if (n == 0 || n + 1 >= s.n || s.p[n] != ':' || !ascii_alpha(s.p[0]))
 		return -1;
 	u.scheme_name = span_sub(s, 0, n);
 	u.scheme = scheme_of(u.scheme_name);

@@ -1,0 +1,437 @@
+/* Valid dialog operations in an order that the input chooses, over the cell through four test phones, with loss, repetition,
+ * reordering and the passing of time. Each phone keeps a small model of its own dialogs: what it sent, what state the other
+ * side may be in. Held after every step: the cell is sound (cell_check), what it sends parses, belongs to a dialog or
+ * transaction that a phone knows, counts its CSeq up, and answers only what was asked. In the end all phones hang up and
+ * answer as they should: everything in the cell is gone, all CDRs are closed, and a replay of the recording gives the same. */
+#define TESTS_HARNESS_H /* not cmocka: here a broken expectation ends the process, as the fuzzer wants it */
+#include "base/assert.h"
+#define assert_true(c) INVARIANT(c)
+#define assert_false(c) INVARIANT(!(c))
+#define assert_null(p) INVARIANT((p) == NULL)
+#define assert_non_null(p) INVARIANT((p) != NULL)
+#define assert_int_equal(a, b) INVARIANT((a) == (b))
+#define fail_msg(...) (fprintf(stderr, __VA_ARGS__), abort())
+#include <stdio.h>
+#include "pbx/phone_test.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { PHONES = 4, SIDES = 12, STEPS = 160 };
+enum phase { FREE, CALLING, RINGING, UP, ENDED };
+
+struct dialog {
+	struct side s;
+	enum phase phase;
+	bool caller;
+	char invite[4096];   /* as it came to the called party, for its answers */
+	size_t invite_n;
+	char last[8192];     /* what this side sent last, for repetition */
+	size_t last_n;
+	uint32_t rcseq;      /* highest CSeq the switch used towards us */
+	bool reinvite_open;  /* our own re-INVITE waits for its answer */
+	char final_to[256];
+};
+
+struct play {
+	struct world *w;
+	struct phone phone[PHONES];
+	struct dialog d[SIDES];
+	struct span in;
+	int read_to; /* packets of w->q already looked at */
+};
+
+static uint8_t pick(struct play *p)
+{
+	if (!p->in.n)
+		return 0;
+	uint8_t c = (uint8_t)p->in.p[0];
+	p->in = span_sub(p->in, 1, p->in.n);
+	return c;
+}
+
+static struct phone *owner(struct play *p, const struct sip_flow *to)
+{
+	for (int i = 0; i < PHONES; i++)
+		if (sip_flow_same(to, &p->phone[i].flow))
+			return &p->phone[i];
+	return NULL;
+}
+
+static struct dialog *known(struct play *p, const struct phone *ph, const struct sip_msg *m)
+{
+	for (int i = 0; i < SIDES; i++) {
+		struct dialog *d = &p->d[i];
+		if (d->phase != FREE && d->s.p == ph && span_eqz(m->call_id, d->s.call_id))
+			return d;
+	}
+	return NULL;
+}
+
+static struct dialog *unused(struct play *p)
+{
+	for (int i = 0; i < SIDES; i++)
+		if (p->d[i].phase == FREE || p->d[i].phase == ENDED) {
+			memset(&p->d[i], 0, sizeof p->d[i]);
+			return &p->d[i];
+		}
+	return NULL;
+}
+
+static void bare_reply(struct play *p, const struct phone *ph, const struct sip_msg *req, uint16_t status)
+{
+	char buf[8192];
+	struct sip_build b = {TEXT_ARRAY(buf)};
+	sip_reply_begin(&b, req, &ph->flow, status, NULL, SPAN_LIT("stray"));
+	INVARIANT(sip_finish(&b, "", SPAN_NONE));
+	send_bytes(p->w, &ph->flow, text_span(&b.t));
+}
+
+static bool invite_of(const struct dialog *d, struct sip_msg *out)
+{
+	struct sip_error err;
+	return d->invite_n && sip_parse(out, span_mem(d->invite, d->invite_n), &err) == 0;
+}
+
+static void answer(struct play *p, struct dialog *d, uint16_t status)
+{
+	static struct sip_msg m;
+	if (!invite_of(d, &m))
+		return;
+	reply(p->w, &d->s, &m, status, status == 200 || status == 183 ? SDP(d->s.p) : SPAN_NONE);
+	if (status >= 300)
+		d->phase = ENDED;
+	else if (status >= 200)
+		d->phase = UP;
+}
+
+/* ---- what the phones do with what comes ------------------------------------------------------------------------------ */
+
+static void incoming_invite(struct play *p, struct phone *ph, struct dialog *d, const struct sip_msg *m, struct span raw)
+{
+	if (d && m->to.tag.n) { /* within the dialog: hold, resume, refresh */
+		if (d->phase == UP)
+			reply(p->w, &d->s, m, d->reinvite_open ? 491 : 200, d->reinvite_open ? SPAN_NONE : SDP(ph));
+		else
+			bare_reply(p, ph, m, 481);
+		return;
+	}
+	if (d)
+		return; /* a repetition: the answer stands */
+	d = unused(p);
+	if (!d || raw.n > sizeof d->invite) {
+		bare_reply(p, ph, m, 486);
+		return;
+	}
+	side_called(p->w, &d->s, ph, m);
+	memcpy(d->invite, raw.p, raw.n);
+	d->invite_n = raw.n;
+	d->phase = RINGING;
+	d->rcseq = m->cseq;
+	answer(p, d, 180);
+}
+
+static void incoming_request(struct play *p, struct phone *ph, const struct sip_msg *m, struct span raw)
+{
+	struct dialog *d = known(p, ph, m);
+	if (d && m->to.tag.n && m->method != SIP_ACK && m->method != SIP_CANCEL) {
+		INVARIANT(d->rcseq == 0 || m->cseq >= d->rcseq || d->phase == ENDED); /* RFC 3261 12.2.1.1: counts up */
+		d->rcseq = m->cseq;
+	}
+	if (m->method == SIP_INVITE) {
+		incoming_invite(p, ph, d, m, raw);
+	} else if (m->method == SIP_CANCEL) {
+		bare_reply(p, ph, m, d ? 200 : 481);
+		if (d && d->phase == RINGING)
+			answer(p, d, 487);
+	} else if (m->method == SIP_BYE) {
+		INVARIANT(m->to.tag.n);
+		bare_reply(p, ph, m, 200);
+		if (d)
+			d->phase = ENDED;
+	} else if (m->method != SIP_ACK) {
+		bare_reply(p, ph, m, d || m->method == SIP_NOTIFY || m->method == SIP_OPTIONS ? 200 : 481);
+	}
+}
+
+static void final_of_invite(struct play *p, struct phone *ph, struct dialog *d, const struct sip_msg *m)
+{
+	if (m->cseq != d->s.inv_cseq)
+		return; /* of an older try */
+	if (m->status >= 300) {
+		struct digest_challenge ch;
+		ack_failure(p->w, &d->s, m);
+		d->reinvite_open = false;
+		if (m->status == 401 && d->phase == CALLING && digest_parse_challenge(sip_hdr_value(m, SIP_H_WWW_AUTHENTICATE), &ch) == DIGEST_OK) {
+			learn(ph, m, &ch);
+			char number[8];
+			snprintf(number, sizeof number, "%.3s", d->s.target + 4);
+			send_invite(p->w, &d->s, number, "", SDP(ph), true);
+			return;
+		}
+		if (d->phase == CALLING)
+			d->phase = ENDED;
+		return;
+	}
+	bool first = d->phase == CALLING;
+	if (d->phase == ENDED && d->s.rtag[0] == 0)
+		return;
+	if (first || d->phase == UP) {
+		side_answered(&d->s, m);
+		d->phase = UP;
+		d->reinvite_open = false;
+	}
+	uint32_t cseq = d->s.cseq;
+	d->s.cseq = d->s.inv_cseq; /* the ACK has the number of its INVITE */
+	send_in_dialog(p->w, &d->s, "ACK", "", SPAN_NONE);
+	d->s.cseq = cseq;
+}
+
+static void incoming_response(struct play *p, struct phone *ph, const struct sip_msg *m)
+{
+	struct dialog *d = known(p, ph, m);
+	struct digest_challenge ch;
+	if (!d) {
+		if (m->cseq_method == SIP_REGISTER && m->status == 401 && digest_parse_challenge(sip_hdr_value(m, SIP_H_WWW_AUTHENTICATE), &ch) == DIGEST_OK)
+			learn(ph, m, &ch);
+		return;
+	}
+	INVARIANT(span_eqz(m->from.tag, d->s.ltag)); /* it answers what we sent */
+	if (m->cseq_method == SIP_INVITE && m->status >= 200)
+		final_of_invite(p, ph, d, m);
+	else if (m->status == 481 || m->status == 408)
+		d->phase = m->cseq_method == SIP_CANCEL ? d->phase : ENDED;
+}
+
+static void deliver(struct play *p, int i)
+{
+	static struct sip_msg m;
+	struct sip_error err;
+	struct packet *k = &p->w->q[i];
+	if (k->taken)
+		return;
+	k->taken = true;
+	struct span raw = {k->p, k->n};
+	struct phone *ph = owner(p, &k->to);
+	INVARIANT(sip_parse(&m, raw, &err) == 0);
+	INVARIANT(ph != NULL);
+	if (m.is_request)
+		incoming_request(p, ph, &m, raw);
+	else
+		incoming_response(p, ph, &m);
+}
+
+/* Keeps the queue of the world short: delivered packets go. */
+static void sweep(struct play *p)
+{
+	struct world *w = p->w;
+	int n = 0;
+	for (int i = 0; i < w->n_q; i++) {
+		if (w->q[i].taken)
+			free(w->q[i].p);
+		else
+			w->q[n++] = w->q[i];
+	}
+	w->n_q = n;
+}
+
+/* All that lies in the queue, in order; how: bits say which packet is lost and which comes last. */
+static void network(struct play *p, uint8_t how)
+{
+	for (int round = 0; round < 32; round++) {
+		int n = p->w->n_q;
+		bool some = false;
+		for (int i = 0; i < n; i++) {
+			if (p->w->q[i].taken)
+				continue;
+			some = true;
+			if (how & 1 && (how >> (1 + i % 7) & 1))
+				p->w->q[i].taken = true; /* lost */
+			else if (how & 2)
+				deliver(p, n - 1 - i < i ? i : n - 1 - i); /* the other way round */
+			else
+				deliver(p, i);
+			if (p->w->n_q > MAX_QUEUE / 2)
+				break;
+		}
+		sweep(p);
+		if (!some)
+			return;
+		how &= (uint8_t)~1u; /* what is sent in answer arrives */
+	}
+}
+
+/* ---- what the phones do of their own ---------------------------------------------------------------------------------- */
+
+static void start_call(struct play *p, uint8_t c)
+{
+	struct dialog *d = unused(p);
+	struct phone *ph = &p->phone[c % PHONES];
+	char number[8];
+	if (!d)
+		return;
+	if (c & 0x80)
+		snprintf(number, sizeof number, "*9%u", (c >> 2) % 10);
+	else
+		snprintf(number, sizeof number, "20%u", 1 + (c >> 2) % 5);
+	side_init(p->w, &d->s, ph, number);
+	d->caller = true;
+	d->phase = CALLING;
+	send_invite(p->w, &d->s, number, c & 0x40 ? "Supported: 100rel,timer,replaces\r\n" : "", SDP(ph), ph->nonce[0] != 0);
+}
+
+static void cancel(struct play *p, struct dialog *d)
+{
+	char buf[2048];
+	struct text t = TEXT_ARRAY(buf);
+	text_fmt(&t, "CANCEL %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.1.9:5060;branch=%s;rport\r\nFrom: %s;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u CANCEL\r\n"
+		     "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+		 d->s.target, d->s.branch, d->s.luri, d->s.ltag, d->s.ruri, d->s.call_id, d->s.inv_cseq);
+	send_bytes(p->w, &d->s.p->flow, text_span(&t));
+}
+
+static void in_dialog(struct play *p, struct dialog *d, uint8_t c)
+{
+	static const char *const refer[] = {"Refer-To: <sip:203@10.0.0.1>\r\n", "Refer-To: <sip:204@10.0.0.1>\r\n", "Refer-To: <tel:1>\r\n", ""};
+	char extra[400];
+	switch (c % 8) {
+	case 0: send_in_dialog(p->w, &d->s, "BYE", "", SPAN_NONE); d->phase = ENDED; break;
+	case 1: send_in_dialog(p->w, &d->s, "INVITE", "", SDP_DIR(d->s.p, "sendonly")); d->s.inv_cseq = d->s.cseq; d->reinvite_open = true; break;
+	case 2: send_in_dialog(p->w, &d->s, "INVITE", "", SDP(d->s.p)); d->s.inv_cseq = d->s.cseq; d->reinvite_open = true; break;
+	case 3: send_in_dialog(p->w, &d->s, "INFO", "Content-Type: application/dtmf-relay\r\n", SPAN_LIT("Signal=5\r\nDuration=160\r\n")); break;
+	case 4: send_in_dialog(p->w, &d->s, "UPDATE", "", c & 0x80 ? SDP_DIR(d->s.p, "inactive") : SPAN_NONE); break;
+	case 5: send_in_dialog(p->w, &d->s, "PRACK", "RAck: 1 1 INVITE\r\n", SPAN_NONE); break;
+	case 6: send_in_dialog(p->w, &d->s, "REFER", refer[c >> 3 & 3], SPAN_NONE); break;
+	case 7: { /* attended transfer to another dialog of this phone */
+		const struct dialog *o = &p->d[(c >> 3) % SIDES];
+		snprintf(extra, sizeof extra, "Refer-To: <sip:202@10.0.0.1?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>\r\n", o->s.call_id[0] ? o->s.call_id : "none",
+			 o->s.rtag[0] ? o->s.rtag : "x", o->s.ltag[0] ? o->s.ltag : "y");
+		send_in_dialog(p->w, &d->s, "REFER", extra, SPAN_NONE);
+		break;
+	}
+	}
+}
+
+/* An INVITE of a third phone with Replaces of some dialog. */
+static void replace(struct play *p, uint8_t c)
+{
+	struct dialog *d = unused(p), *o = &p->d[(c >> 2) % SIDES];
+	char extra[300];
+	if (!d || o == d || !o->s.call_id[0])
+		return;
+	struct phone *ph = &p->phone[c % PHONES];
+	snprintf(extra, sizeof extra, "Replaces: %s;to-tag=%s;from-tag=%s\r\n", o->s.call_id, o->s.rtag[0] ? o->s.rtag : "x", o->s.ltag);
+	side_init(p->w, &d->s, ph, "202");
+	d->phase = CALLING;
+	send_invite(p->w, &d->s, "202", extra, SDP(ph), ph->nonce[0] != 0);
+}
+
+static void subscribe(struct play *p, uint8_t c)
+{
+	static const char *const event[] = {"message-summary", "dialog", "as-feature-event", "nonsense"};
+	char buf[4096], uri[40];
+	struct text t = TEXT_ARRAY(buf);
+	struct phone *ph = &p->phone[c % PHONES];
+	unsigned id = ++p->w->unique;
+	snprintf(uri, sizeof uri, "sip:20%u@10.0.0.1", 1 + (c >> 4) % 4);
+	text_fmt(&t, "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.1.9:5060;branch=z9hG4bKs%u;rport\r\nFrom: <sip:%s@10.0.0.1>;tag=s%u\r\nTo: <%s>\r\n", uri, id,
+		 ph->ext, id, uri);
+	text_fmt(&t, "Call-ID: sub-%u\r\nCSeq: 1 SUBSCRIBE\r\nMax-Forwards: 70\r\nContact: <%s>\r\nEvent: %s\r\nExpires: %u\r\n", id, ph->contact, event[c >> 2 & 3],
+		 c & 0x80 ? 0 : 60);
+	if (ph->nonce[0]) {
+		struct digest_challenge ch = known_challenge(ph);
+		put_auth(p->w, ph, &t, &ch, "SUBSCRIBE", uri);
+	}
+	text_lit(&t, "Content-Length: 0\r\n\r\n");
+	send_bytes(p->w, &ph->flow, text_span(&t));
+}
+
+static void register_again(struct play *p, uint8_t c)
+{
+	struct phone *ph = &p->phone[c % PHONES];
+	char contact[128];
+	snprintf(contact, sizeof contact, "<%s>", ph->contact);
+	send_register(p->w, ph, c & 0x40 ? "*" : contact, c & 0x40 || c & 0x20 ? "Expires: 0\r\n" : "Expires: 600\r\n");
+}
+
+/* Sends the last datagram of some phone again: the world's own copy of the recording has it, we keep the newest ourselves. */
+static void step(struct play *p)
+{
+	uint8_t op = pick(p), c = pick(p);
+	struct dialog *d = &p->d[c % SIDES];
+	uint8_t more = (uint8_t)(c / SIDES);
+	switch (op % 12) {
+	case 0: start_call(p, c); break;
+	case 1:
+		if (d->phase == CALLING)
+			cancel(p, d);
+		break;
+	case 2:
+		if (d->phase == RINGING) {
+			static const uint16_t status[] = {200, 180, 183, 486, 603, 302, 480, 200};
+			answer(p, d, status[more % 8]);
+		}
+		break;
+	case 3:
+		if (d->phase == UP)
+			in_dialog(p, d, pick(p));
+		break;
+	case 4: replace(p, c); break;
+	case 5: subscribe(p, c); break;
+	case 6: register_again(p, c); break;
+	case 7: w_run(p->w, (int64_t)c * 50 * MS); break;
+	case 8: w_run(p->w, (int64_t)c * SEC); break;
+	case 9: network(p, c); return;
+	case 10: /* the answer or request once more */
+		if (d->phase == UP && !d->caller)
+			answer(p, d, 200);
+		else if (d->phase == ENDED && d->s.rtag[0])
+			send_in_dialog(p->w, &d->s, "BYE", "", SPAN_NONE);
+		break;
+	case 11: return; /* nothing is delivered in this step: what comes next overtakes */
+	}
+	network(p, 0);
+}
+
+/* Phones hang up what they have, then answer what still comes, until the cell is quiet. */
+static void finish(struct play *p)
+{
+	for (int i = 0; i < SIDES; i++) {
+		struct dialog *d = &p->d[i];
+		if (d->phase == CALLING)
+			cancel(p, d);
+		else if (d->phase == RINGING)
+			answer(p, d, 486);
+		else if (d->phase == UP)
+			send_in_dialog(p->w, &d->s, "BYE", "", SPAN_NONE);
+		d->phase = d->phase == FREE ? FREE : ENDED;
+		network(p, 0);
+	}
+	for (int i = 0; i < 80; i++) {
+		w_run(p->w, 5 * (int64_t)SEC);
+		network(p, 0);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct play p;
+	memset(&p, 0, sizeof p);
+	p.in = span_mem(data, size);
+	p.w = w_new(8);
+	for (int i = 0; i < PHONES; i++) {
+		phone_init(&p.phone[i], i + 1);
+		register_phone(p.w, &p.phone[i]);
+	}
+	sweep(&p);
+	for (int i = 0; i < STEPS && p.in.n; i++) {
+		step(&p);
+		if (p.w->n_media > MAX_MEDIA / 2 || p.w->n_cdr > MAX_CDR / 2)
+			break; /* the tables of the test world end here */
+		if (p.w->n_media == p.w->media_done)
+			p.w->n_media = p.w->media_done = 0;
+	}
+	finish(&p);
+	network(&p, 0);
+	w_close(p.w);
+	return 0;
+}
