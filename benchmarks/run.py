@@ -96,7 +96,12 @@ def relay():
     r.run()
 
 
-BENCHES = {"parse": parse, "registration": registration, "call": call, "relay": relay, "startup": startup}
+def notify():
+    import notify as n
+    n.run()
+
+
+BENCHES = {"parse": parse, "registration": registration, "notify": notify, "call": call, "relay": relay, "startup": startup}
 
 
 def main():

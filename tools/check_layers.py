@@ -8,7 +8,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
-PURE = ["base", "crypto", "sip", "rtp", "audio", "polycom", "vphone", "mgraph", "pbx", "features", "service", "sim"]
+PURE = ["base", "crypto", "sip", "rtp", "audio", "polycom", "guard", "vphone", "mgraph", "pbx", "features", "service", "sim"]
 bad = []
 
 

@@ -1,6 +1,9 @@
 /* The cell's thread: one turn takes what came in, lets the cell decide, and sends what it said. */
 #include "app/strowgerd.h"
 
+#include "edge/admit.h"
+#include "edge/limits.h"
+#include "io/random.h"
 #include "io/clock.h"
 #include "io/thread.h"
 
@@ -26,6 +29,8 @@ struct cell_host {
 	struct loop_fd waker_watch;
 	bool waker_ready, started;
 	struct sip_udp *udp;
+	struct admit *admit;
+	uint64_t lost_sources;
 	struct sip_tcp *tcp, *tls;
 	struct media *media;
 	struct ring control, media_ring;
@@ -122,6 +127,14 @@ static void keep_subscription(struct cell_host *h, const struct subscription_row
 		log_event(h->o.log, LOG_WARN, "store.subscription_not_kept", LOG_Z("extension", row->subscriber));
 }
 
+static void source_news(struct cell_host *h, const struct cell_out *out)
+{
+	if (out->u.source.known || !out->u.source.blocked_until_us)
+		if (!admit_known(h->admit, out->u.source.addr, out->u.source.known) && h->lost_sources++ == 0)
+			log_event(h->o.log, LOG_WARN, "limit.sources", LOG_I("places", ADMIT_SOURCES));
+	admit_blocked(h->admit, out->u.source.addr, out->u.source.blocked_until_us);
+}
+
 static void on_emit(struct cell_sink *s, const struct cell_out *out)
 {
 	struct cell_host *h = CONTAINER_OF(s, struct cell_host, sink);
@@ -143,6 +156,7 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: write_behind(h, out->u.binding, true); break;
 	case CELL_OUT_SUBSCRIPTION: keep_subscription(h, out->u.subscription, false); break;
 	case CELL_OUT_SUBSCRIPTION_GONE: keep_subscription(h, out->u.subscription, true); break;
+	case CELL_OUT_SOURCE: source_news(h, out); break;
 	case CELL_OUT_ANSWER:
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;
@@ -164,9 +178,17 @@ static void step(struct cell_host *h, const struct cell_in *in)
 	cell_step(h->cell, in, h->loop.now_us, &h->sink);
 }
 
+static void admit_site(struct cell_host *h, const struct site *site)
+{
+	const struct site_settings *st = site_settings_of(site);
+	admit_lists(h->admit, span_z(st->trusted_sources), span_z(st->blocked_sources), span_z(st->emergency_numbers));
+}
+
 void cell_host_feed(struct cell_host *h, const struct cell_in *in)
 {
 	h->loop.now_us = mono_us();
+	if (in->kind == CELL_IN_SITE)
+		admit_site(h, in->u.site);
 	step(h, in);
 }
 
@@ -179,6 +201,8 @@ static void heard(struct cell_host *h, const struct sip_flow *flow, struct span 
 static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
 {
 	struct cell_host *h = ctx;
+	if (admit_check(h->admit, &flow->remote, bytes, h->loop.now_us) != ADMIT_PASS)
+		return;
 	struct cell_in in = {.kind = CELL_IN_SIP, .u.sip = {*flow, bytes}};
 	heard(h, flow, bytes);
 	step(h, &in);
@@ -189,6 +213,10 @@ static void drain_stream(struct cell_host *h, struct sip_tcp *t)
 	struct sip_tcp_in m;
 	for (int i = 0; t && i < TCP_PER_LOOP && sip_tcp_next(t, &m); i++) {
 		struct cell_in in = {.kind = m.mem ? CELL_IN_SIP : CELL_IN_FLOW_CLOSED, .u.sip = {m.flow, {m.mem, m.n}}};
+		if (m.mem && admit_check(h->admit, &m.flow.remote, in.u.sip.bytes, h->loop.now_us) != ADMIT_PASS) {
+			sip_tcp_done(t, &m);
+			continue;
+		}
 		if (m.mem)
 			heard(h, &m.flow, in.u.sip.bytes);
 		step(h, &in);
@@ -210,6 +238,7 @@ static void take_control(struct cell_host *h, const struct cell_msg *m)
 	case MSG_SITE:
 		in.kind = CELL_IN_SITE;
 		in.u.site = m->site;
+		admit_site(h, m->site);
 		step(h, &in);
 		site_unref(m->site); /* the cell has taken a reference of its own */
 		return;
@@ -331,6 +360,7 @@ static void turn(struct cell_host *h)
 		struct cell_in in = {.kind = CELL_IN_TIMER};
 		step(h, &in);
 	}
+	admit_late(h->admit, sip_udp_late_us(h->udp, mono_us()), h->loop.now_us);
 	flush(h);
 	measure(h);
 }
@@ -418,7 +448,9 @@ struct cell_host *cell_host_new(const struct cell_host_opts *o)
 	h->waker.fd = h->loop.ep = -1;
 	pthread_mutex_init(&h->counts_mu, NULL);
 	struct sip_udp_opts uo = {&h->loop, on_udp, h};
-	if (waker_init(&h->waker) != 0 || loop_init(&h->loop) != 0 || !(h->udp = sip_udp_new(&uo)) ||
+	struct hash_key key;
+	random_bytes(&key, sizeof key);
+	if (!(h->admit = admit_new(key)) || waker_init(&h->waker) != 0 || loop_init(&h->loop) != 0 || !(h->udp = sip_udp_new(&uo)) ||
 	    ring_init(&h->control, sizeof(struct cell_msg), RING_CONTROL, &h->waker) != 0 ||
 	    !(h->cell = cell_new(&o->cell, h->loop.now_us))) {
 		cell_host_free(h);
@@ -491,6 +523,7 @@ void cell_host_free(struct cell_host *h)
 		if (m.kind == MSG_SITE)
 			site_unref(m.site);
 	sip_udp_free(h->udp);
+	admit_free(h->admit);
 	if (h->cell)
 		cell_free(h->cell);
 	ring_free(&h->control);

@@ -57,14 +57,27 @@ static void on_cdr_done(void *ctx, uint64_t token, bool ok)
 	(void)cell_host_post(ctx, &m);
 }
 
+static bool open_and_read(struct strowgerd *d, struct store_error *err)
+{
+	d->store = store_open(d->dir.path, d->log, err);
+	return d->store && store_load_site(d->store, &d->dir.key, &d->world.site, err) == 0;
+}
+
 static int open_store(struct strowgerd *d)
 {
 	struct store_error err = {0};
-	d->store = store_open(d->dir.path, d->log, &err);
-	if (!d->store || store_load_site(d->store, &d->dir.key, &d->world.site, &err) != 0) {
+	bool ok = open_and_read(d, &err);
+	if (!ok && err.damaged) {
+		log_event(d->log, LOG_ERROR, "store.damaged", LOG_Z("why", err.text));
+		store_close(d->store);
+		d->store = NULL;
+		ok = store_recover(d->dir.path, d->log) && open_and_read(d, &err);
+	}
+	if (!ok) {
 		complain("%s", err.text);
 		return EXIT_FAILED;
 	}
+	store_keep_start(d->store);
 	int open = store_close_open_cdrs(d->store, wall_us() / 1000);
 	if (open > 0)
 		log_event(d->log, LOG_WARN, "cdr.closed_as_interrupted", LOG_I("rows", open));

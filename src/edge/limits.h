@@ -23,6 +23,14 @@ enum {
 	TLS_HANDSHAKES_PER_S = 300,      /* of one source */
 	TLS_HANDSHAKES_BURST = 600,
 
+	/* Who gets through to the switch (admit.h), messages */
+	ADMIT_SOURCES = 65536,           /* places: phones, blocked ones, strangers of late */
+	ADMIT_SOURCE_PER_S = 50,         /* of one source without registrations */
+	ADMIT_SOURCE_BURST = 200,
+	ADMIT_STRANGERS_PER_S = 5000,    /* of all of them together, while nothing is late */
+	ADMIT_STRANGERS_MIN = 50,
+	ADMIT_EMERGENCIES_PER_S = 100,   /* INVITEs to emergency numbers from strangers and blocked ones */
+
 	/* SIP over UDP */
 	UDP_RCVBUF = 4 << 20,
 	SIP_MAX_LISTENERS = 16,

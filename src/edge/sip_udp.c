@@ -12,6 +12,7 @@ struct listener {
 	struct sip_udp *owner;
 	struct udp *sock;
 	uint16_t number;
+	int64_t full_since_us; /* 0: the last reading took all there was */
 };
 
 struct sip_udp {
@@ -44,7 +45,11 @@ static void on_ready(struct loop_fd *f, uint32_t events)
 {
 	(void)events;
 	struct listener *l = CONTAINER_OF(f, struct listener, watch);
-	(void)udp_recv(l->sock, on_datagram, l);
+	int n = udp_recv(l->sock, on_datagram, l);
+	if (n < UDP_BATCH)
+		l->full_since_us = 0;
+	else if (!l->full_since_us)
+		l->full_since_us = l->owner->o.loop->now_us;
 }
 
 int sip_udp_listen(struct sip_udp *s, uint16_t listener, const struct addr *at)
@@ -54,7 +59,7 @@ int sip_udp_listen(struct sip_udp *s, uint16_t listener, const struct addr *at)
 	if (!u)
 		return -1;
 	struct listener *l = &s->listeners[listener];
-	*l = (struct listener){{udp_fd(u), on_ready}, s, u, listener};
+	*l = (struct listener){.watch = {udp_fd(u), on_ready}, .owner = s, .sock = u, .number = listener};
 	if (loop_add(s->o.loop, &l->watch, EPOLLIN) == 0)
 		return 0;
 	udp_close(u);
@@ -88,6 +93,17 @@ void sip_udp_flush(struct sip_udp *s)
 	for (unsigned i = 0; i < SIP_MAX_LISTENERS; i++)
 		if (s->listeners[i].sock)
 			udp_flush(s->listeners[i].sock);
+}
+
+int64_t sip_udp_late_us(const struct sip_udp *s, int64_t now_us)
+{
+	int64_t most = 0;
+	for (unsigned i = 0; i < SIP_MAX_LISTENERS; i++) {
+		const struct listener *l = &s->listeners[i];
+		if (l->sock && l->full_since_us && now_us - l->full_since_us > most)
+			most = now_us - l->full_since_us;
+	}
+	return most;
 }
 
 struct sip_udp_counts sip_udp_counts(const struct sip_udp *s)

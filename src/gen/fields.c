@@ -92,6 +92,25 @@ static bool is_mac(struct span s)
 
 static const char *const codec_names[] = {"G722", "PCMU", "PCMA", "G729"};
 
+static bool is_net(struct span s)
+{
+	struct addr a;
+	uint64_t bits;
+	struct span ip = span_cut(&s, '/');
+	return addr_parse(ip, 0, &a) == 0 && (!s.p || span_u64(s, a.family == 6 ? 128 : 32, &bits) == 0);
+}
+
+/* A list with commas. */
+static bool each_is(struct span s, bool (*is)(struct span item))
+{
+	while (s.p) {
+		struct span item = span_trim(span_cut(&s, ','));
+		if (item.n && !is(item))
+			return false;
+	}
+	return true;
+}
+
 static bool is_codecs(struct span s)
 {
 	unsigned seen = 0;
@@ -154,6 +173,16 @@ static int check_text(const struct field_desc *f, struct span s, struct field_er
 		if (is_codecs(s))
 			return 0;
 		field_error_set(err, f->name, "names an unknown codec, or one twice", "use some of G722,PCMU,PCMA,G729, each once");
+		return -1;
+	case CHECK_NUMBERS:
+		if (each_is(s, all_digits))
+			return 0;
+		field_error_set(err, f->name, "holds what is no number", "write 911,112");
+		return -1;
+	case CHECK_NETS:
+		if (each_is(s, is_net))
+			return 0;
+		field_error_set(err, f->name, "holds what is no address or network", "write 192.0.2.7, 198.51.100.0/24, 2001:db8::/32");
 		return -1;
 	}
 	return -1;

@@ -98,6 +98,7 @@ void binding_free(struct cell *c, struct binding *b)
 {
 	struct aor *a = b->aor;
 	wheel_cancel(&c->wheel, &b->expiry);
+	guard_home(c, b, true);
 	*(b->prev ? &b->prev->next : &a->first) = b->next;
 	*(b->next ? &b->next->prev : &a->last) = b->prev;
 	a->n--;
@@ -217,6 +218,7 @@ void binding_restore(struct cell *c, const struct binding_row *row)
 	b->cseq = row->cseq;
 	b->flow = row->flow;
 	b->flow.conn = 0; /* connections do not outlive the process */
+	guard_home(c, b, false);
 	b->granted_us = left_us;
 	b->expires_us = c->now_us + left_us;
 	b->stored_us = stored_us;

@@ -140,6 +140,8 @@ static bool direct_wanted(const struct cell *c, const struct site_extension *e)
 static void go(struct cell *c, struct call *k, const struct route *rt, const struct who *who)
 {
 	struct leg *a = k->caller;
+	if (rt->emergency)
+		cell_log(c, LOG_WARN, "call.emergency", LOG_Z("number", rt->dialled), LOG_Z("extension", k->caller_number), LOG_Z("target", c->settings->emergency_target));
 	switch (rt->kind) {
 	case ROUTE_BAD:
 	case ROUTE_UNKNOWN:
@@ -180,7 +182,7 @@ void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const str
 		reply_plain(c, id, 0, req, from, 482, SPAN_NONE);
 		return;
 	}
-	if (cdr_behind(c)) {
+	if (cdr_behind(c) && !guard_is_emergency(c, req)) {
 		no_room(c, id, req, from, "unconfirmed records");
 		return;
 	}

@@ -30,6 +30,8 @@ static void init_tables(struct cell *c)
 	const struct cell_limits *l = &c->o.limits;
 	wheel_init(&c->wheel, c->now_us);
 	slab_init(&c->slab, 0);
+	pool_init(&c->homes, sizeof(struct home), l->max_bindings);
+	map_init(&c->home_map, key_for(c, 20));
 	pool_init(&c->aors, sizeof(struct aor), l->max_bindings);
 	pool_init(&c->bindings, sizeof(struct binding), l->max_bindings);
 	pool_init(&c->known, sizeof(struct known), l->max_bindings);
@@ -51,6 +53,11 @@ struct cell *cell_new(const struct cell_opts *o, int64_t now_us)
 	c->o = *o;
 	c->now_us = now_us;
 	init_tables(c);
+	if (!(c->budget = malloc(sizeof *c->budget))) {
+		cell_free(c);
+		return NULL;
+	}
+	budget_init(c->budget, key_for(c, 21));
 	struct hash_key rng = key_for(c, 6);
 	c->rng = rng_seed(rng.k0, rng.k1);
 	rng_bytes(&c->rng, &c->fake_ha1, sizeof c->fake_ha1);
@@ -67,15 +74,18 @@ void cell_free(struct cell *c)
 {
 	if (!c)
 		return;
-	watch_stop(c);
 	if (c->txn)
 		txn_layer_free(c->txn);
+	watch_stop(c);
 	struct map *const maps[] = {&c->aor_map, &c->known_map, &c->tags, &c->merges, &c->cdr_tokens};
 	for (size_t i = 0; i < COUNT_OF(maps); i++)
 		map_destroy(maps[i]);
 	struct pool *const pools[] = {&c->aors, &c->bindings, &c->known, &c->legs, &c->calls, &c->cdrs};
 	for (size_t i = 0; i < COUNT_OF(pools); i++)
 		pool_destroy(pools[i]);
+	pool_destroy(&c->homes);
+	map_destroy(&c->home_map);
+	free(c->budget);
 	slots_free(c);
 	slab_destroy(&c->slab);
 	if (c->site)

@@ -72,7 +72,8 @@ struct cdr_row {
 
 /* Questions: answered in JSON, in pages so that a turn stays short. */
 enum cell_query_kind { CELL_Q_CALLS, CELL_Q_REGISTRATIONS, CELL_Q_STATUS, CELL_Q_UNREGISTER /* arg: extension */, CELL_Q_HANGUP /* arg: call id */,
-	CELL_Q_SUBSCRIPTIONS, CELL_Q_FEATURE /* arg: a feature's name and the words of its verb */ };
+	CELL_Q_SUBSCRIPTIONS, CELL_Q_FEATURE /* arg: a feature's name and the words of its verb */,
+	CELL_Q_BANS, CELL_Q_BAN_RELEASE /* arg: address, or extension */ };
 
 struct cell_in {
 	enum cell_in_kind kind;
@@ -92,7 +93,7 @@ struct cell_in {
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
 enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE,
-	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_ANSWER, CELL_OUT_LOG };
+	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_SOURCE, CELL_OUT_ANSWER, CELL_OUT_LOG };
 
 struct cell_out {
 	enum cell_out_kind kind;
@@ -103,6 +104,8 @@ struct cell_out {
 		const struct binding_row *binding;  /* written behind; GONE: key is extension + contact + instance */
 		const struct subscription_row *subscription; /* written behind, in pace; GONE: key is local_tag, nothing else is set */
 		struct { uint64_t token; uint16_t status; struct span json; uint64_t next_cursor; } answer; /* cursor 0: end */
+		/* For the edge: has registrations (known) or not; blocked until (0: not). */
+		struct { const struct addr *addr; bool known; int64_t blocked_until_us; } source;
 		struct { enum log_level level; const char *event; const struct log_field *f; size_t n; } log;
 	} u;
 };

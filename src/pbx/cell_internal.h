@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "base/slab.h"
 #include "base/wheel.h"
+#include "guard/budget.h"
+#include "guard/nets.h"
 #include "pbx/cell.h"
 #include "sip/dialog/dialog.h"
 #include "sip/dialog/offer.h"
@@ -40,6 +42,7 @@ struct binding {
 	uint64_t seq;                        /* grows: the cursor of queries */
 	struct timer expiry;
 	struct sip_flow flow;
+	struct addr home; /* where it is counted: the flow's address; family 0: nowhere */
 	uint64_t device_id;
 	uint32_t reg_id, cseq;
 	int64_t expires_us, granted_us; /* monotonic; length of the last grant */
@@ -52,6 +55,12 @@ struct binding {
 struct aor {
 	char number[16];
 	struct binding *first, *last;
+	uint32_t n;
+};
+
+/* A source address with registrations. */
+struct home {
+	struct addr addr; /* no port; its ip is the key in c->home_map */
 	uint32_t n;
 };
 
@@ -257,6 +266,10 @@ struct cell {
 	uint64_t calls_answered, registrations, refused;
 	int64_t not_stored_us;  /* when the store's refusals were last told */
 	uint32_t not_stored;    /* since then */
+	struct pool homes;
+	struct map home_map;
+	struct budget *budget;
+	struct nets trusted;
 	struct digest_ha1 fake_ha1; /* for strangers: the same work as for a real one */
 	struct sdp_format profile[SDP_MAX_FORMATS];
 	int n_profile;
@@ -320,6 +333,11 @@ void cell_bad_message(struct cell *c, const struct sip_msg *m, const struct sip_
 enum guard_verdict { GUARD_OK, GUARD_DONE /* it has been answered */ };
 enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, struct who *who);
 void guard_site_changed(struct cell *c);
+/* The binding lives at its flow's address, or (gone) nowhere any more. */
+void guard_home(struct cell *c, struct binding *b, bool gone);
+bool guard_is_emergency(const struct cell *c, const struct sip_msg *req);
+void guard_bans(struct cell *c, struct text *t);
+bool guard_release(struct cell *c, struct span what); /* an address or an extension; false: it was not held */
 
 /* registrar.c, binding.c */
 void registrar_request(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
@@ -421,11 +439,13 @@ void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
 void test_answer(struct cell *c, struct call *k);
 
 /* route.c */
+bool route_is_emergency(const struct cell *c, struct span user);
 enum route_kind { ROUTE_UNKNOWN, ROUTE_EXTENSION, ROUTE_TEST, ROUTE_BAD };
 struct route {
 	enum route_kind kind;
 	const struct site_extension *ext;
 	enum media_source source;
+	bool emergency;
 	char dialled[64];
 };
 void route_find(const struct cell *c, const struct sip_uri *uri, struct route *out);

@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PHONES = 4, SIDES = 12, STEPS = 160 };
+enum { PHONES = 4, SIDES = 12, SUBS = 6, STEPS = 160 };
 enum phase { FREE, CALLING, RINGING, UP, ENDED };
 
 struct dialog {
@@ -32,8 +32,18 @@ struct dialog {
 	char final_to[256];
 };
 
+/* A subscription as its phone knows it: a dialog with NOTIFYs only. */
+struct watcher {
+	struct side s;
+	uint8_t event;       /* of events[] */
+	uint32_t rcseq;      /* of the last NOTIFY */
+	bool confirmed, over;
+};
+
 struct play {
 	struct world *w;
+	struct watcher sub[SUBS];
+	uint8_t notify_answers; /* two bits for each NOTIFY to come: 200, 200, 481, none */
 	struct phone phone[PHONES];
 	struct dialog d[SIDES];
 	struct span in;
@@ -130,8 +140,40 @@ static void incoming_invite(struct play *p, struct phone *ph, struct dialog *d, 
 	answer(p, d, 180);
 }
 
+static struct watcher *watcher_of(struct play *p, const struct phone *ph, const struct sip_msg *m)
+{
+	for (int i = 0; i < SUBS; i++)
+		if (p->sub[i].s.p == ph && span_eqz(m->call_id, p->sub[i].s.call_id))
+			return &p->sub[i];
+	return NULL;
+}
+
+/* RFC 6665 4.1.3: state and Event are there, CSeq counts up, and none comes after the last one that was confirmed. */
+static void incoming_notify(struct play *p, struct phone *ph, struct watcher *s, const struct sip_msg *m)
+{
+	struct span state = sip_hdr_value(m, SIP_H_SUBSCRIPTION_STATE);
+	uint8_t how = p->notify_answers & 3;
+	p->notify_answers = (uint8_t)(p->notify_answers >> 2 | p->notify_answers << 6);
+	INVARIANT(state.n && sip_hdr_value(m, SIP_H_EVENT).n && m->to.tag.n);
+	INVARIANT(span_eqz(m->to.tag, s->s.ltag) && (m->cseq >= s->rcseq || s->over));
+	INVARIANT(!(s->over && m->cseq > s->rcseq && span_istarts(state, SPAN_LIT("active"))));
+	s->rcseq = m->cseq;
+	if (!s->s.rtag[0]) /* it may overtake the 200 */
+		INVARIANT(span_copyz(m->from.tag, s->s.rtag, sizeof s->s.rtag));
+	if (how == 3)
+		return; /* lost: the switch repeats it, and gives up at last */
+	bare_reply(p, ph, m, how == 2 ? 481 : 200);
+	if (span_istarts(state, SPAN_LIT("terminated")))
+		s->over = true; /* a 481 may be too late: its transaction is over, and the switch tries again */
+}
+
 static void incoming_request(struct play *p, struct phone *ph, const struct sip_msg *m, struct span raw)
 {
+	struct watcher *sub = m->method == SIP_NOTIFY ? watcher_of(p, ph, m) : NULL;
+	if (sub) {
+		incoming_notify(p, ph, sub, m);
+		return;
+	}
 	struct dialog *d = known(p, ph, m);
 	if (d && m->to.tag.n && m->method != SIP_ACK && m->method != SIP_CANCEL) {
 		INVARIANT(d->rcseq == 0 || m->cseq >= d->rcseq || d->phase == ENDED); /* RFC 3261 12.2.1.1: counts up */
@@ -189,7 +231,16 @@ static void final_of_invite(struct play *p, struct phone *ph, struct dialog *d, 
 static void incoming_response(struct play *p, struct phone *ph, const struct sip_msg *m)
 {
 	struct dialog *d = known(p, ph, m);
+	struct watcher *sub = watcher_of(p, ph, m);
 	struct digest_challenge ch;
+	if (sub && m->status < 300 && m->status >= 200 && !sub->over) {
+		struct sip_contact_iter it = {0};
+		struct sip_nameaddr a;
+		INVARIANT(span_copyz(m->to.tag, sub->s.rtag, sizeof sub->s.rtag) && sip_hdr(m, SIP_H_EXPIRES));
+		if (sip_contact_next(m, SIP_H_CONTACT, &it, &a) == 1)
+			INVARIANT(span_copyz(a.uri.all, sub->s.target, sizeof sub->s.target));
+		sub->confirmed = true;
+	}
 	if (!d) {
 		if (m->cseq_method == SIP_REGISTER && m->status == 401 && digest_parse_challenge(sip_hdr_value(m, SIP_H_WWW_AUTHENTICATE), &ch) == DIGEST_OK)
 			learn(ph, m, &ch);
@@ -325,24 +376,54 @@ static void replace(struct play *p, uint8_t c)
 	send_invite(p->w, &d->s, "202", extra, SDP(ph), ph->nonce[0] != 0);
 }
 
+static const char *const events[] = {"message-summary", "message-summary", "dialog", "nonsense;id=7"};
+
+static void send_subscribe(struct play *p, struct watcher *s, unsigned expires, const char *extra)
+{
+	char buf[4096];
+	struct text t = TEXT_ARRAY(buf);
+	char branch[24];
+	snprintf(branch, sizeof branch, "z9hG4bKs%u", ++p->w->unique);
+	put_common(p->w, &s->s, &t, "SUBSCRIBE", s->s.target, ++s->s.cseq, branch);
+	text_fmt(&t, "Event: %s\r\nExpires: %u\r\n", events[s->event], expires);
+	if (s->s.p->nonce[0]) {
+		struct digest_challenge ch = known_challenge(s->s.p);
+		put_auth(p->w, s->s.p, &t, &ch, "SUBSCRIBE", s->s.target);
+	}
+	put_body(&t, extra, SPAN_NONE);
+	send_bytes(p->w, &s->s.p->flow, text_span(&t));
+}
+
+/* A new subscription, its refresh, its end; what the answers to the next NOTIFYs will be. */
 static void subscribe(struct play *p, uint8_t c)
 {
-	static const char *const event[] = {"message-summary", "dialog", "as-feature-event", "nonsense"};
-	char buf[4096], uri[40];
-	struct text t = TEXT_ARRAY(buf);
-	struct phone *ph = &p->phone[c % PHONES];
-	unsigned id = ++p->w->unique;
-	snprintf(uri, sizeof uri, "sip:20%u@10.0.0.1", 1 + (c >> 4) % 4);
-	text_fmt(&t, "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.1.9:5060;branch=z9hG4bKs%u;rport\r\nFrom: <sip:%s@10.0.0.1>;tag=s%u\r\nTo: <%s>\r\n", uri, id,
-		 ph->ext, id, uri);
-	text_fmt(&t, "Call-ID: sub-%u\r\nCSeq: 1 SUBSCRIBE\r\nMax-Forwards: 70\r\nContact: <%s>\r\nEvent: %s\r\nExpires: %u\r\n", id, ph->contact, event[c >> 2 & 3],
-		 c & 0x80 ? 0 : 60);
-	if (ph->nonce[0]) {
-		struct digest_challenge ch = known_challenge(ph);
-		put_auth(p->w, ph, &t, &ch, "SUBSCRIBE", uri);
+	static const char *const accept[] = {"", "Accept: application/simple-message-summary\r\n", "Accept: text/plain\r\n", "Accept: */*\r\n"};
+	struct watcher *s = &p->sub[c % SUBS];
+	uint8_t how = pick(p);
+	p->notify_answers = pick(p);
+	if (s->s.p && s->confirmed && !s->over && how & 1) {
+		send_subscribe(p, s, how & 2 ? 0 : 60u << (how >> 6), accept[how >> 2 & 3]);
+		return;
 	}
-	text_lit(&t, "Content-Length: 0\r\n\r\n");
-	send_bytes(p->w, &ph->flow, text_span(&t));
+	memset(s, 0, sizeof *s);
+	char number[8];
+	snprintf(number, sizeof number, "20%u", 1 + (how >> 4) % 4);
+	side_init(p->w, &s->s, &p->phone[c / SUBS % PHONES], number);
+	s->event = c >> 6;
+	send_subscribe(p, s, how & 8 ? 60 : how & 4 ? 0 : 3600, accept[how >> 2 & 3]);
+}
+
+/* What the administrator asks meanwhile. */
+static void ask(struct play *p, uint8_t c)
+{
+	static const char *const arg[] = {"mwi set 201 1 0", "mwi set 202 3 2", "mwi set 201 0 0", "mwi", "none x", "mwi set 999 1 x", ""};
+	static const enum cell_query_kind kind[] = {CELL_Q_FEATURE, CELL_Q_FEATURE, CELL_Q_CALLS, CELL_Q_REGISTRATIONS, CELL_Q_STATUS, CELL_Q_SUBSCRIPTIONS,
+						    CELL_Q_UNREGISTER, CELL_Q_HANGUP};
+	struct cell_in in = {.kind = CELL_IN_QUERY, .u.query = {.token = 1, .kind = kind[c & 7], .limit = 10, .arg = span_z(arg[(c >> 3) % 7])}};
+	if ((c & 7) == 6)
+		in.u.query.arg = SPAN_LIT("203");
+	w_step(p->w, &in);
+	w_settle(p->w);
 }
 
 static void register_again(struct play *p, uint8_t c)
@@ -353,13 +434,12 @@ static void register_again(struct play *p, uint8_t c)
 	send_register(p->w, ph, c & 0x40 ? "*" : contact, c & 0x40 || c & 0x20 ? "Expires: 0\r\n" : "Expires: 600\r\n");
 }
 
-/* Sends the last datagram of some phone again: the world's own copy of the recording has it, we keep the newest ourselves. */
 static void step(struct play *p)
 {
 	uint8_t op = pick(p), c = pick(p);
 	struct dialog *d = &p->d[c % SIDES];
 	uint8_t more = (uint8_t)(c / SIDES);
-	switch (op % 12) {
+	switch (op % 13) {
 	case 0: start_call(p, c); break;
 	case 1:
 		if (d->phase == CALLING)
@@ -387,6 +467,7 @@ static void step(struct play *p)
 		else if (d->phase == ENDED && d->s.rtag[0])
 			send_in_dialog(p->w, &d->s, "BYE", "", SPAN_NONE);
 		break;
+	case 12: ask(p, c); break;
 	case 11: return; /* nothing is delivered in this step: what comes next overtakes */
 	}
 	network(p, 0);
@@ -406,7 +487,8 @@ static void finish(struct play *p)
 		d->phase = d->phase == FREE ? FREE : ENDED;
 		network(p, 0);
 	}
-	for (int i = 0; i < 80; i++) {
+	p->notify_answers = 0;
+	for (int i = 0; i < 1000 && (i < 80 || cell_counts(p->w->cell).subscriptions); i++) {
 		w_run(p->w, 5 * (int64_t)SEC);
 		network(p, 0);
 	}

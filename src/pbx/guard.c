@@ -105,6 +105,115 @@ static void note_refusal(struct cell *c, const struct digest_creds *creds, const
 	cell_log(c, LOG_WARN, "auth.refused", LOG_S("user", span_sub(creds->username, 0, 32)), LOG_S("source", text_span(&t)));
 }
 
+/* ---- sources ------------------------------------------------------------------------------------------------------ */
+
+static struct span home_key(const struct addr *a)
+{
+	return span_mem(a->ip, sizeof a->ip);
+}
+
+static void tell_edge(struct cell *c, const struct addr *a, bool known, int64_t until_us)
+{
+	struct cell_out out = {.kind = CELL_OUT_SOURCE, .u.source = {a, known, until_us}};
+	cell_emit(c, &out);
+}
+
+static void leave_home(struct cell *c, struct binding *b)
+{
+	struct home *h = b->home.family ? map_get(&c->home_map, home_key(&b->home)) : NULL;
+	b->home.family = 0;
+	if (!h || --h->n)
+		return;
+	tell_edge(c, &h->addr, false, 0);
+	map_remove(&c->home_map, home_key(&h->addr));
+	pool_delete(&c->homes, pool_handle(&c->homes, h));
+}
+
+/* Without room for it the source is treated as a stranger's: its phones work until there is a flood. */
+void guard_home(struct cell *c, struct binding *b, bool gone)
+{
+	handle id;
+	if (!gone && b->home.family && addr_same_ip(&b->home, &b->flow.remote))
+		return;
+	leave_home(c, b);
+	if (gone)
+		return;
+	struct home *h = map_get(&c->home_map, home_key(&b->flow.remote));
+	if (!h) {
+		h = pool_new(&c->homes, &id);
+		if (!h)
+			return;
+		h->addr = b->flow.remote;
+		h->addr.port = 0;
+		if (map_put(&c->home_map, home_key(&h->addr), h)) {
+			pool_delete(&c->homes, id);
+			return;
+		}
+		(void)budget_release_source(c->budget, &h->addr);
+		tell_edge(c, &h->addr, true, 0);
+	}
+	h->n++;
+	b->home = h->addr;
+}
+
+bool guard_is_emergency(const struct cell *c, const struct sip_msg *req)
+{
+	char user[32];
+	return req->method == SIP_INVITE && route_is_emergency(c, sip_unescape(req->ruri.user, user, sizeof user));
+}
+
+/* Ruling Z45. A phone on the flow of its own registration is not paused by others behind the same address. */
+static bool held(struct cell *c, const struct sip_msg *req, struct span user, const struct sip_flow *from)
+{
+	if (budget_check(c->budget, user, &from->remote, c->now_us) == BUDGET_FREE)
+		return false;
+	return !guard_is_emergency(c, req) && !device_of_flow(c, user, from);
+}
+
+static void count_failure(struct cell *c, struct span user, bool known, const struct sip_flow *from)
+{
+	char src[64];
+	struct text t = TEXT_ARRAY(src);
+	struct budget_case k = {.known = known, .trusted = nets_hold(&c->trusted, &from->remote),
+				.home = map_get(&c->home_map, home_key(&from->remote)) != NULL};
+	struct budget_news n = budget_failed(c->budget, user, &from->remote, k, c->now_us);
+	addr_put_ip(&t, &from->remote);
+	if (n.paused)
+		cell_log(c, LOG_WARN, "ban.paused", LOG_S("user", span_sub(user, 0, 32)), LOG_S("source", text_span(&t)), LOG_I("seconds", (n.until_us - c->now_us) / SECOND_US));
+	if (!n.blocked)
+		return;
+	cell_log(c, LOG_WARN, "ban.blocked", LOG_S("source", text_span(&t)), LOG_Z("by", "sip"), LOG_I("seconds", (n.until_us - c->now_us) / SECOND_US));
+	tell_edge(c, &from->remote, false, n.until_us);
+}
+
+void guard_bans(struct cell *c, struct text *t)
+{
+	uint32_t it = 0, n = 0;
+	text_putc(t, '[');
+	for (const struct budget_source *s; t->cap - t->n > 256 && (s = budget_next_blocked(c->budget, &it, c->now_us));) {
+		char ip[64];
+		struct text a = TEXT_ARRAY(ip);
+		addr_put_ip(&a, &s->addr);
+		if (n++)
+			text_putc(t, ',');
+		text_lit(t, "{\"source\":");
+		text_json(t, text_span(&a));
+		text_fmt(t, ",\"seconds\":%lld}", (long long)((s->until_us - c->now_us) / SECOND_US));
+	}
+	text_putc(t, ']');
+}
+
+bool guard_release(struct cell *c, struct span what)
+{
+	struct addr a;
+	if (addr_parse(what, 0, &a) != 0)
+		return budget_release_user(c->budget, what);
+	bool was = budget_release_source(c->budget, &a);
+	if (was)
+		tell_edge(c, &a, map_get(&c->home_map, home_key(&a)) != NULL, 0);
+	return was;
+}
+
 enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, struct who *who)
 {
 	struct digest_creds creds;
@@ -117,9 +226,12 @@ enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *
 	enum nonce_state nonce = nonce_check(creds.nonce, &c->o.nonce_key, now_us, NONCE_LIFE_US, source_of(from), &nonce_id);
 	char user[32];
 	struct span number = sip_unescape(creds.username, user, sizeof user);
-	const struct site_extension *ext = number.n ? site_extension_find(c->site, number) : NULL;
+	bool paused = held(c, req, number, from); /* the same work and the same answer as for a wrong secret */
+	const struct site_extension *ext = number.n && !paused ? site_extension_find(c->site, number) : NULL;
 	const struct site_device *dev = device_that_fits(c, ext, &creds, req->method_name, from);
 	if (!dev) {
+		if (!paused)
+			count_failure(c, number, ext != NULL, from);
 		note_refusal(c, &creds, from);
 		challenge(c, id, req, from, false);
 		return GUARD_DONE;
@@ -130,7 +242,8 @@ enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *
 		challenge(c, id, req, from, true);
 		return GUARD_DONE;
 	}
-	if (!ext->row.enabled || !ext->row.sip_device) { /* G107 */
+	budget_passed(c->budget, number, &from->remote);
+	if ((!ext->row.enabled || !ext->row.sip_device) && !guard_is_emergency(c, req)) { /* G107 */
 		c->refused++;
 		cell_log(c, LOG_INFO, "auth.disabled", LOG_Z("extension", ext->row.number));
 		reply_plain(c, id, 0, req, from, 403, SPAN_NONE);
@@ -143,6 +256,8 @@ enum guard_verdict guard_check(struct cell *c, txn_id id, const struct sip_msg *
 void guard_site_changed(struct cell *c)
 {
 	uint32_t it = 0;
+	struct span bad;
+	(void)!nets_parse(&c->trusted, span_z(c->settings->trusted_sources), &bad);
 	for (struct known *k; (k = map_next(&c->known_map, &it));) {
 		if (site_device_by_id(c->site, k->device_id))
 			continue;

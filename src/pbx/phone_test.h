@@ -41,6 +41,10 @@ struct world {
 	int n_media, media_done;
 	struct binding_row binding;
 	int n_bindings_stored, n_bindings_gone;
+	struct addr source; /* what the edge was told last */
+	bool source_known;
+	int64_t source_until;
+	int n_sources;
 	struct subscription_row sub; /* stored last */
 	int n_subs_stored, n_subs_gone;
 	char answer[65536];
@@ -116,6 +120,7 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: w->n_bindings_gone++; break;
 	case CELL_OUT_SUBSCRIPTION: w->sub = *out->u.subscription; w->n_subs_stored++; break;
 	case CELL_OUT_SUBSCRIPTION_GONE: w->n_subs_gone++; break;
+	case CELL_OUT_SOURCE: w->source = *out->u.source.addr; w->source_known = out->u.source.known; w->source_until = out->u.source.blocked_until_us; w->n_sources++; break;
 	case CELL_OUT_ANSWER:
 		w->answer_status = out->u.answer.status;
 		w->answer_next = out->u.answer.next_cursor;

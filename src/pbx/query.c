@@ -227,6 +227,18 @@ static void status(struct cell *c, const struct cell_in *in)
 	answer(c, in, 200, text_span(&t), 0);
 }
 
+static void bans(struct cell *c, const struct cell_in *in)
+{
+	struct text t = TEXT_ARRAY(c->out);
+	guard_bans(c, &t);
+	answer(c, in, 200, text_span(&t), 0);
+}
+
+static void release(struct cell *c, const struct cell_in *in)
+{
+	answer(c, in, guard_release(c, in->u.query.arg) ? 200 : 404, SPAN_LIT("{}"), 0);
+}
+
 static void unregister(struct cell *c, const struct cell_in *in)
 {
 	uint32_t n = binding_drop_all(c, in->u.query.arg);
@@ -259,6 +271,8 @@ void query_answer(struct cell *c, const struct cell_in *in)
 	case CELL_Q_STATUS: status(c, in); break;
 	case CELL_Q_UNREGISTER: unregister(c, in); break;
 	case CELL_Q_HANGUP: hangup(c, in); break;
+	case CELL_Q_BANS: bans(c, in); break;
+	case CELL_Q_BAN_RELEASE: release(c, in); break;
 	case CELL_Q_SUBSCRIPTIONS: subscriptions(c, in); break;
 	case CELL_Q_FEATURE: feature(c, in); break;
 	}

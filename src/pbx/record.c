@@ -315,6 +315,10 @@ void record_effect(struct trace_hash *h, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: add_binding(h, out->u.binding); break;
 	case CELL_OUT_SUBSCRIPTION:
 	case CELL_OUT_SUBSCRIPTION_GONE: add_subscription(h, out->u.subscription); break;
+	case CELL_OUT_SOURCE:
+		add_addr(h, out->u.source.addr);
+		trace_hash_u64(h, (uint64_t)out->u.source.blocked_until_us * 2 + out->u.source.known);
+		break;
 	case CELL_OUT_ANSWER:
 		trace_hash_u64(h, out->u.answer.token);
 		trace_hash_u64(h, (uint64_t)out->u.answer.status << 32 ^ out->u.answer.next_cursor);

@@ -5,6 +5,16 @@ static bool is_test(struct span user, const char *number)
 	return number[0] && span_eqz(user, number);
 }
 
+/* Whole numbers of a list with commas. */
+bool route_is_emergency(const struct cell *c, struct span user)
+{
+	struct span rest = c->settings ? span_z(c->settings->emergency_numbers) : SPAN_NONE;
+	while (user.n && rest.p)
+		if (span_eq(span_trim(span_cut(&rest, ',')), user))
+			return true;
+	return false;
+}
+
 void route_find(const struct cell *c, const struct sip_uri *uri, struct route *out)
 {
 	*out = (struct route){.kind = ROUTE_BAD};
@@ -26,7 +36,11 @@ void route_find(const struct cell *c, const struct sip_uri *uri, struct route *o
 		out->source = SOURCE_MILLIWATT;
 	else if (is_test(user, s->test_tone))
 		out->source = SOURCE_TONE;
-	out->ext = site_extension_find(c->site, user);
+	/* Before everything else: no extension, test number or rule may take it (Z9). */
+	out->emergency = route_is_emergency(c, user);
+	if (out->emergency)
+		out->source = SOURCE_NONE;
+	out->ext = site_extension_find(c->site, out->emergency ? span_z(s->emergency_target) : user);
 	if (out->ext)
 		out->kind = ROUTE_EXTENSION;
 	else if (out->source)

@@ -70,7 +70,7 @@ static void live(struct service *s, const struct http_request *rq, enum cell_que
 	struct span body = span_trim(span_mem(json, n));
 	api_grow(&o, n + 128);
 	if (!o.t.over) {
-		bool rows = kind == CELL_Q_CALLS || kind == CELL_Q_REGISTRATIONS || kind == CELL_Q_SUBSCRIPTIONS;
+		bool rows = kind == CELL_Q_BANS || kind == CELL_Q_CALLS || kind == CELL_Q_REGISTRATIONS || kind == CELL_Q_SUBSCRIPTIONS;
 		bool bare = rows && !(body.n && body.p[0] == '[');
 		if (rows)
 			text_lit(&o.t, "{\"items\":");
@@ -85,6 +85,23 @@ static void live(struct service *s, const struct http_request *rq, enum cell_que
 	}
 	free(json);
 	api_send(rs, 200, &o);
+}
+
+/* An address, or an extension whose PIN is locked: on every path at once. */
+static void release(struct service *s, struct span what, struct http_response *rs)
+{
+	char *json = NULL;
+	size_t n = 0;
+	uint64_t next = 0;
+	bool pin = guard_unlock(&s->guard, what);
+	int status = s->ports.ask(s->ports.ctx, CELL_Q_BAN_RELEASE, 0, 0, what, &json, &n, &next);
+	free(json);
+	if (status == 200 || pin)
+		rs->status = 204;
+	else if (status == 404)
+		api_error(rs, 404, "it is not held", "path", "see: strowger ban list");
+	else
+		api_error(rs, 503, "the switch did not answer in time", "", "try again");
 }
 
 static void cdr(struct service *s, const struct http_request *rq, struct http_response *rs)
@@ -142,6 +159,10 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 		live(s, rq, CELL_Q_SUBSCRIPTIONS, SPAN_NONE, rs);
 	else if (span_eqz(head, "features"))
 		api_features(s, rq, id, rs);
+	else if (span_eqz(head, "bans") && rq->method == HTTP_DELETE)
+		release(s, id, rs);
+	else if (span_eqz(head, "bans"))
+		live(s, rq, CELL_Q_BANS, SPAN_NONE, rs);
 	else if (span_eqz(head, "status"))
 		live(s, rq, CELL_Q_STATUS, SPAN_NONE, rs);
 	else if (span_eqz(head, "log") && s->ports.logs)

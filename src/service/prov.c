@@ -11,15 +11,27 @@ enum { FILE_MAX = 16384 };
 
 enum who { WHO_NOBODY, WHO_FACTORY, WHO_EXTENSION, WHO_SWITCHED_OFF };
 
+static bool is_trusted(const struct site_settings *st, const struct addr *from)
+{
+	struct nets n;
+	struct span bad;
+	return st->trusted_sources[0] && nets_parse(&n, span_z(st->trusted_sources), &bad) == 0 && nets_hold(&n, from);
+}
+
+/* SHA-256 first (RFC 7616 3.7), but not for phones: theirs take one challenge, and know MD5 alone. */
 static void challenge(struct service *s, const struct site_settings *st, const struct http_request *rq, bool stale, struct http_response *rs)
 {
 	char nonce[NONCE_MAX + 1], value[256], bind[64];
-	struct text n = TEXT_ARRAY(nonce), v = TEXT_ARRAY(value), b = TEXT_ARRAY(bind);
+	struct text n = TEXT_ARRAY(nonce), b = TEXT_ARRAY(bind);
+	bool phone = span_istarts(rq->user_agent, SPAN_LIT("FileTransport "));
 	addr_put_ip(&b, &rq->from);
 	nonce_make(&n, &s->nonces, rq->now_us, text_span(&b));
-	digest_challenge_write(&v, span_z(st->realm), text_span(&n), DIGEST_MD5, stale);
 	rs->status = 401;
-	http_header(rs, "WWW-Authenticate", text_span(&v));
+	for (int alg = phone ? DIGEST_MD5 : DIGEST_SHA256; alg >= DIGEST_MD5; alg--) {
+		struct text v = TEXT_ARRAY(value);
+		digest_challenge_write(&v, span_z(st->realm), text_span(&n), (enum digest_alg)alg, stale);
+		http_header(rs, "WWW-Authenticate", text_span(&v));
+	}
 }
 
 /* The work is the same whether the extension exists or not. */
@@ -77,12 +89,16 @@ static enum who authenticate(struct service *s, const struct site *site, const s
 	}
 	enum who who = check(s, site, rq, &c, e);
 	if (who == WHO_NOBODY) {
-		bool attacked = guarded && guard_failed(&s->guard, c.username, &rq->from, rq->now_us);
-		log_event(s->ports.log, LOG_WARN, attacked ? "provision.pin_locked" : "provision.refused", LOG_S("user", c.username),
+		struct budget_news n = {0};
+		if (guarded)
+			n = guard_failed(&s->guard, c.username, &rq->from, site_extension_find(site, c.username) != NULL, is_trusted(st, &rq->from), rq->now_us);
+		if (n.blocked)
+			log_event(s->ports.log, LOG_WARN, "ban.blocked", LOG_S("source", text_span(&b)), LOG_Z("by", "http"));
+		log_event(s->ports.log, LOG_WARN, n.locked ? "provision.pin_locked" : "provision.refused", LOG_S("user", c.username),
 			  LOG_S("from", text_span(&b)), LOG_S("path", rq->path));
 		challenge(s, st, rq, false, rs);
 	} else if (who == WHO_EXTENSION) {
-		guard_passed(&s->guard, c.username, &rq->from, rq->now_us);
+		guard_passed(&s->guard, c.username, &rq->from);
 	}
 	return who;
 }

@@ -13,6 +13,9 @@ struct service *service_new(const struct service_ports *p, const struct site_key
 	s->nonces = *nonces;
 	s->sip_port = sip_port;
 	atomic_flag_clear(&s->guard.lock);
+	struct hash_key k;
+	p->random(p->ctx, &k, sizeof k);
+	budget_init(&s->guard.budget, k);
 	if (!span_copyz(span_z(token), s->token, sizeof s->token)) {
 		free(s);
 		return NULL;

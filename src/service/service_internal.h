@@ -2,33 +2,28 @@
 #ifndef SERVICE_SERVICE_INTERNAL_H
 #define SERVICE_SERVICE_INTERNAL_H
 
+#include "guard/budget.h"
+#include "guard/nets.h"
 #include "service/service.h"
 
 #include <stdatomic.h>
 
 enum {
-	GUARD_ENTRIES = 2048,          /* sources x users that failed lately; the oldest gives way */
 	BODY_LOG_MAX = 1024 * 1024,    /* a phone's log */
 	BODY_UPLOAD_MAX = 256 * 1024,  /* overrides, directory, call lists */
 	BODY_API_MAX = 64 * 1024,
 	NONCE_LIFE_US = 300 * 1000000
 };
 
-/* Ruling Z45: per user and source 5 failures in 5 minutes -> pause of 60 s, doubling to 1 h; per extension 8 wrong PINs
- * in a row -> locked for 15 minutes. */
-struct guard_entry {
-	uint64_t key;
-	int64_t first_us, until_us, pause_us, touched_us;
-	uint32_t failures;
-};
+/* Ruling Z45, guard/budget.h. */
 struct guard {
 	atomic_flag lock;
-	struct guard_entry entry[GUARD_ENTRIES];
+	struct budget budget;
 };
 bool guard_blocked(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
-/* True when this failure locked the extension's PIN just now. */
-bool guard_failed(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
-void guard_passed(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
+struct budget_news guard_failed(struct guard *g, struct span user, const struct addr *from, bool known, bool trusted, int64_t now_us);
+void guard_passed(struct guard *g, struct span user, const struct addr *from);
+bool guard_unlock(struct guard *g, struct span user); /* false: it was not locked */
 
 struct service {
 	struct service_ports ports;

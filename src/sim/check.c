@@ -47,6 +47,8 @@ void check_sip(struct world *w, const struct sip_flow *to, struct span bytes)
 		violation(w, "cell sends a %s with a Content-Length that is not its body's", m.is_request ? sip_method_name(m.method) : "response");
 	if (m.is_request && m.max_forwards < 0)
 		violation(w, "cell sends a request without Max-Forwards");
+	if (m.is_request && m.method == SIP_NOTIFY)
+		check_note_register(w); /* it waits 32 s for its answer */
 }
 
 static void forget_registers(struct world *w)
@@ -64,7 +66,7 @@ void check_note_register(struct world *w)
 	w->registers[w->registers_s % 64]++;
 }
 
-/* Server transactions of REGISTER live on for 32 s (Timer J); nothing else may be there in a quiet world. */
+/* Server transactions of REGISTER and SUBSCRIBE live on for 32 s (Timer J), a NOTIFY as long at most; nothing else may be there in a quiet world. */
 static uint32_t register_txns(struct world *w)
 {
 	uint32_t n = 0;

@@ -127,7 +127,7 @@ void net_stream(struct world *w, struct packet *k)
 		struct cell_in in = {.kind = CELL_IN_SIP};
 		in.u.sip.flow = flow_at_cell(w, l);
 		in.u.sip.bytes = span_mem(k->bytes, k->n);
-		if (span_starts(in.u.sip.bytes, SPAN_LIT("REGISTER ")))
+		if (span_starts(in.u.sip.bytes, SPAN_LIT("REGISTER ")) || span_starts(in.u.sip.bytes, SPAN_LIT("SUBSCRIBE ")))
 			check_note_register(w);
 		world_cell(w, &in);
 	} else if (!l->dead && w->phone[l->phone].link == l->conn) {
@@ -220,7 +220,7 @@ static void to_cell_host(struct world *w, const struct packet *k)
 		struct cell_in in = {.kind = CELL_IN_SIP};
 		in.u.sip.flow = (struct sip_flow){.transport = SIP_UDP, .remote = k->from, .local = w->cell_addr};
 		in.u.sip.bytes = bytes;
-		if (span_starts(bytes, SPAN_LIT("REGISTER ")))
+		if (span_starts(bytes, SPAN_LIT("REGISTER ")) || span_starts(bytes, SPAN_LIT("SUBSCRIBE ")))
 			check_note_register(w);
 		world_cell(w, &in);
 	} else if (k->to.port >= SIM_RTP_BASE && k->to.port < SIM_RTP_BASE + 2 * w->n_slots) {

@@ -123,6 +123,12 @@ static bool state_is(struct sim_phone *p, struct span want)
 		return v.n_calls == 0;
 	if (span_eqz(want, "booted"))
 		return v.booted;
+	if (span_eqz(want, "subscribed"))
+		return v.subscribed;
+	if (span_eqz(want, "lamp"))
+		return v.lamp;
+	if (span_eqz(want, "dark"))
+		return v.subscribed && !v.lamp;
 	for (int i = 0; i < v.n_calls; i++)
 		if (span_eqz(want, state_names[v.call[i].state]))
 			return true;
@@ -150,6 +156,11 @@ static void expect_state(struct scenario *s, struct sim_phone *p, struct span re
 		int hz = v.n_calls ? v.call[v.focus >= 0 ? v.focus : 0].tone_hz : 0;
 		if (!scn_number(rest, &n) || hz < (int)n - 12 || hz > (int)n + 12)
 			fail(s, "another tone", line);
+	} else if (span_eqz(what, "messages")) {
+		char text[64];
+		snprintf(text, sizeof text, "%u/%u", v.messages_new, v.messages_old);
+		if (!span_eqz(rest, text))
+			fail(s, text, line);
 	} else if (span_eqz(what, "digits")) {
 		if (!span_eqz(rest, v.digits))
 			fail(s, v.digits[0] ? v.digits : "no digits", line);
@@ -191,7 +202,9 @@ static void expect_count(struct scenario *s, struct span what, struct span rest,
 	struct cell_counts c = cell_counts(s->w.cell);
 	double want, got = -1;
 	struct span a = scn_word(&rest), b = rest.n ? scn_word(&rest) : SPAN_NONE, d = rest;
-	if (span_eqz(what, "bindings"))
+	if (span_eqz(what, "subscriptions"))
+		got = c.subscriptions, d = a;
+	else if (span_eqz(what, "bindings"))
 		got = c.bindings, d = a;
 	else if (span_eqz(what, "calls"))
 		got = c.calls, d = a;
@@ -336,6 +349,14 @@ static void crash(struct scenario *s, struct span rest, struct span line)
 		world_crash(&s->w, (int64_t)(secs * US_PER_S));
 }
 
+/* switch FEATURE WORD...: a verb of a feature, as `strowger feature run` sends it. */
+static void feature_verb(struct scenario *s, struct span rest)
+{
+	struct cell_in in = {.kind = CELL_IN_QUERY, .u.query = {.token = 1, .kind = CELL_Q_FEATURE, .arg = rest}};
+	if (s->w.cell)
+		world_cell(&s->w, &in);
+}
+
 static void one_line(struct scenario *s, struct span line)
 {
 	struct span rest = line, w = scn_word(&rest);
@@ -358,6 +379,8 @@ static void one_line(struct scenario *s, struct span line)
 		hears(s, rest, true, line);
 	else if (span_eqz(w, "clock"))
 		clock_jump(s, rest, line);
+	else if (span_eqz(w, "switch"))
+		feature_verb(s, rest);
 	else if (span_eqz(w, "crash"))
 		crash(s, rest, line);
 	else if (!scn_is_setup(w))

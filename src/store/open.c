@@ -97,8 +97,13 @@ static void fail_sqlite(struct store_error *err, const char *path, sqlite3 *db, 
 	case SQLITE_PERM:
 		mend = "the directory or file is not writable: check its owner and mode, or that the file system is not mounted read-only";
 		break;
+	case SQLITE_ERROR: /* a format, table or column that cannot be */
+	case SQLITE_CONSTRAINT:
+	case SQLITE_SCHEMA:
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+		if (err)
+			err->damaged = true;
 		mend = "the file is damaged: restore it from a backup; keep the damaged file and its -wal for repair";
 		break;
 	case SQLITE_BUSY:
@@ -160,13 +165,18 @@ static int quick_check(sqlite3 *db, const char *path, struct store_error *err)
 	struct stat sb;
 	/* a long history is checked by its use; the configuration always */
 	bool small = stat(path, &sb) == 0 && sb.st_size < 64L << 20;
-	static const char *const parts[] = {"PRAGMA quick_check(1)", "PRAGMA quick_check(extension)", "PRAGMA quick_check(device)"};
-	for (int i = small ? 0 : 1; i < (small ? 1 : 3); i++) {
+	static const char *const parts[] = {"PRAGMA quick_check(1)", "PRAGMA integrity_check(extension)", "PRAGMA integrity_check(device)",
+					    "PRAGMA integrity_check(site_settings)"};
+	for (int i = small ? 0 : 1; i < 4; i++) {
+		if (i && sqlite3_table_column_metadata(db, NULL, i == 1 ? "extension" : i == 2 ? "device" : "site_settings", NULL, NULL, NULL, NULL, NULL, NULL) != SQLITE_OK)
+			continue; /* a new database */
 		int rc = sqlite3_prepare_v2(db, parts[i], -1, &st, NULL);
 		if (rc == SQLITE_OK)
 			rc = sqlite3_step(st);
 		const char *said = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : sqlite3_errmsg(db);
 		bool ok = rc == SQLITE_ROW && said && strcmp(said, "ok") == 0;
+		if (!ok && err)
+			err->damaged = true;
 		if (!ok)
 			store_fail(err, "%s: damaged (%.200s); restore it from a backup; keep the damaged file and its -wal for repair", path,
 				   said ? said : "no answer");
@@ -184,7 +194,7 @@ static int note_version(sqlite3 *db, const char *part, int version)
 	return sqlite3_exec(db, b, NULL, NULL, NULL);
 }
 
-static int migrate(sqlite3 *db)
+int store_migrate(sqlite3 *db)
 {
 	int ve = version_of(db, "entities"), vr = version_of(db, "records");
 	if (ve == ENTITIES_VERSION && vr == RECORDS_VERSION)
@@ -238,7 +248,7 @@ static int open_main(struct store *s, struct store_error *err)
 	snprintf(path, sizeof path, "%s/strowger.db", s->dir);
 	if (refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
 		return -1;
-	int rc = migrate(s->db);
+	int rc = store_migrate(s->db);
 	if (rc == SQLITE_OK)
 		rc = store_prepare(s->db, store_stmt_sql, s->st, ST_N);
 	if (rc != SQLITE_OK) {
@@ -289,6 +299,7 @@ static int start_writer(struct store *s)
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->wake, &a);
 	pthread_cond_init(&s->finished, &a);
+	pthread_cond_init(&s->keep_wake, &a);
 	pthread_condattr_destroy(&a);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->rd_lock, NULL);
@@ -322,6 +333,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	if (s->writer_runs) {
+		store_keep_stop(s);
 		pthread_mutex_lock(&s->lock);
 		s->stop = true;
 		pthread_cond_signal(&s->wake);
@@ -329,6 +341,7 @@ void store_close(struct store *s)
 		pthread_join(s->writer, NULL);
 		pthread_cond_destroy(&s->wake);
 		pthread_cond_destroy(&s->finished);
+		pthread_cond_destroy(&s->keep_wake);
 		pthread_mutex_destroy(&s->lock);
 		pthread_mutex_destroy(&s->rd_lock);
 	}

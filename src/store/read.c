@@ -5,6 +5,7 @@
 #include "gen/entities_sql.h"
 #include "store/store_int.h"
 
+/* 0; -1: does not fit; -2: a secret does not open (the row is taken without it); 1: one opened. */
 typedef int (*row_fn)(struct site **s, const struct site_key *key, sqlite3_stmt *st);
 
 static void replace(struct site **s, struct site *n)
@@ -32,11 +33,10 @@ static int take_extension(struct site **s, const struct site_key *key, sqlite3_s
 	memset(&e, 0, sizeof e);
 	if (store_read_row(st, &extension_desc, &e.row) != 0)
 		return -1;
-	if (site_extension_open(key, site_settings_of(*s), &e) != 0)
-		return -2;
+	int shut = site_extension_open(key, site_settings_of(*s), &e);
 	struct site *n = site_with_extension(*s, &e);
 	replace(s, n);
-	return n ? 0 : -1;
+	return !n ? -1 : shut ? -2 : e.row.pin_sealed[0] != 0;
 }
 
 static int take_device(struct site **s, const struct site_key *key, sqlite3_stmt *st)
@@ -45,11 +45,10 @@ static int take_device(struct site **s, const struct site_key *key, sqlite3_stmt
 	memset(&d, 0, sizeof d);
 	if (store_read_row(st, &device_desc, &d.row) != 0)
 		return -1;
-	if (site_device_open(key, site_settings_of(*s), &d) != 0)
-		return -2;
+	int shut = site_device_open(key, site_settings_of(*s), &d);
 	struct site *n = site_with_device(*s, &d);
 	replace(s, n);
-	return n ? 0 : -1;
+	return !n ? -1 : shut ? -2 : d.row.secret_sealed[0] != 0;
 }
 
 static int load_all(struct store *s, const char *sql, row_fn take, const struct site_key *key, struct site **site, struct store_error *err)
@@ -57,7 +56,7 @@ static int load_all(struct store *s, const char *sql, row_fn take, const struct 
 	sqlite3_stmt *st = NULL;
 	int rc = sqlite3_prepare_v2(s->rd, sql, -1, &st, NULL);
 	int took = 0;
-	while (rc == SQLITE_OK && took == 0) {
+	while (rc == SQLITE_OK && took != -1) {
 		int step = sqlite3_step(st);
 		if (step == SQLITE_DONE)
 			break;
@@ -66,15 +65,17 @@ static int load_all(struct store *s, const char *sql, row_fn take, const struct 
 			break;
 		}
 		took = take(site, key, st);
+		s->secrets_open += took == 1;
+		s->secrets_shut += took == -2;
 	}
-	if (took == -2)
-		store_fail(err, "%s: a secret does not open with this site key; put back the key file that belongs to this database", s->dir);
-	else if (took == -1)
+	if (err && (took == -1 || (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_NOMEM && (rc & 0xff) != SQLITE_IOERR)))
+		err->damaged = true;
+	if (took == -1)
 		store_fail(err, "%s/strowger.db: a row does not fit its fields; restore the file from a backup", s->dir);
 	else if (rc != SQLITE_OK)
 		store_fail(err, "%s/strowger.db: %s; restore the file from a backup", s->dir, sqlite3_errmsg(s->rd));
 	sqlite3_finalize(st);
-	return took != 0 || rc != SQLITE_OK ? -1 : 0;
+	return took == -1 || rc != SQLITE_OK ? -1 : 0;
 }
 
 int store_load_site(struct store *s, const struct site_key *key, struct site **out, struct store_error *err)
@@ -85,12 +86,22 @@ int store_load_site(struct store *s, const struct site_key *key, struct site **o
 	struct site *site = site_new(&st);
 	int rc = -1;
 	pthread_mutex_lock(&s->rd_lock);
+	s->secrets_open = s->secrets_shut = 0;
 	if (!site)
 		store_fail(err, "out of memory");
 	else if (load_all(s, SITE_SETTINGS_SELECT, take_settings, key, &site, err) == 0 &&
 		 load_all(s, EXTENSION_SELECT " ORDER BY number", take_extension, key, &site, err) == 0 &&
 		 load_all(s, DEVICE_SELECT " ORDER BY id", take_device, key, &site, err) == 0)
 		rc = 0;
+	/* None opens: it is the wrong key. Some do: those that do not are damaged. */
+	if (rc == 0 && s->secrets_shut) {
+		rc = -1;
+		if (err)
+			err->damaged = s->secrets_open > 0;
+		store_fail(err, s->secrets_open ? "%s/strowger.db: %u secrets are damaged; restore the file from a backup"
+					       : "%s: a secret does not open with this site key; put back the key file that belongs to this database (%u rows)",
+			   s->dir, s->secrets_shut);
+	}
 	pthread_mutex_unlock(&s->rd_lock);
 	if (rc == 0)
 		*out = site;

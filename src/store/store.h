@@ -12,11 +12,19 @@ struct store;
 
 struct store_error {
 	char text[512]; /* what, where, how to mend it */
+	bool damaged;   /* the database cannot be read: store_recover may help */
 };
 
 /* dir: the site's state directory (strowger.db, registrations.db). NULL with err filled: read-only, full, damaged, of a
  * newer version (never touched). */
 struct store *store_open(const char *dir, struct log_sink *log, struct store_error *err);
+/* The database is set aside and the newest good copy of the configuration put in its place (R32). False: there is none, nothing
+ * was changed. The store must be closed. */
+bool store_recover(const char *dir, struct log_sink *log);
+/* From now on a good copy is made when changes have settled; at once, too, since all could be read. */
+void store_keep_start(struct store *s);
+/* One copy now, by the calling thread. 0 or -1 (errno). */
+int store_keep_good(const char *dir);
 /* Drains the queue, stops the writer. */
 void store_close(struct store *s);
 

@@ -10,7 +10,7 @@
 enum {
 	CDR_RING = 4096,       /* rows waiting for the writer, a power of two */
 	BINDING_RING = 4096,
-	SUB_RING = 4096,
+	SUB_RING = 2048, /* sip/event gives out 4,000 a second at most, a window is 300 ms */
 	CDR_BATCH = 1024,      /* rows of one commit at most */
 	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
 	BINDING_BATCH = 1024,
@@ -68,6 +68,11 @@ struct store {
 	struct sub_item *sub;
 	uint32_t cdr_head, cdr_tail, binding_head, binding_tail, sub_head, sub_tail;
 	struct change_job *jobs, **jobs_end;
+	pthread_t keeper;
+	pthread_cond_t keep_wake;
+	uint32_t secrets_open, secrets_shut; /* of the last reading; under rd_lock */
+	bool keeper_runs, keep_stop;
+	uint64_t changes, kept; /* committed, and of them in the newest good copy */
 	struct store_done done;
 	struct store_stats stats;
 
@@ -83,6 +88,11 @@ extern const char *const store_reg_sql[RG_N];
 int store_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **out, int n);
 void store_fail(struct store_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int64_t store_now_ms(void); /* monotonic */
+
+int store_migrate(sqlite3 *db); /* to today's versions; a new database gets everything */
+
+/* keep */
+void store_keep_stop(struct store *s);
 
 /* write */
 void *store_writer(void *arg);

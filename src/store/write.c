@@ -164,6 +164,10 @@ static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct chan
 			s->done.cdr(s->done.ctx, s->cdr[(tail + i) % CDR_RING].token, ok);
 	pthread_mutex_lock(&s->lock);
 	s->cdr_tail += n;
+	if (ok && jobs) {
+		s->changes++;
+		pthread_cond_signal(&s->keep_wake);
+	}
 	s->stats.commits += ok;
 	s->stats.failures += !ok;
 	s->stats.cdr_written += ok ? written : 0;

@@ -18,7 +18,7 @@
 enum { VP_SECOND = 1000000 };
 
 /* Timers of the phone's own in its wheel; the transaction layer has TXN_TIMER_FIRST.. */
-enum vp_timer { VP_T_BOOT = 1, VP_T_REG, VP_T_CALL, VP_T_RTP, VP_T_GLARE, VP_T_REL, VP_T_DIGIT };
+enum vp_timer { VP_T_BOOT = 1, VP_T_REG, VP_T_CALL, VP_T_RTP, VP_T_GLARE, VP_T_REL, VP_T_DIGIT, VP_T_MWI };
 
 /* ---- models.c: section 1 ------------------------------------------------------------------------------------- */
 struct vp_model {
@@ -139,6 +139,18 @@ struct vp_reg {
 	struct vp_challenge ch;
 	txn_id txn;
 };
+enum vp_mwi_state { VP_MWI_NONE, VP_MWI_ACTIVE };
+struct vp_mwi { /* the message lamp's subscription */
+	struct timer timer;
+	enum vp_mwi_state state;
+	uint8_t line, challenges;
+	bool tried_auth, lamp, cseq_seen;
+	uint32_t expires_s, asked_s, cseq, last_cseq, fresh, old;
+	char target[64], call_id[64], tag[20]; /* target "": none is wanted */
+	struct dialog dlg;
+	struct vp_challenge ch;
+	txn_id txn;
+};
 struct vp_line {
 	char user[64], domain[128]; /* of reg.x.address, domain from the server when it has none */
 	char display[64], label[64];
@@ -146,6 +158,7 @@ struct vp_line {
 	uint16_t max_calls;
 	uint8_t n_regs;
 	struct vp_reg reg[VP_MAX_SERVERS];
+	struct vp_mwi mwi;
 };
 void vp_settings_apply(struct vphone *v); /* makes v->set and v->lines from the parameters */
 
@@ -155,6 +168,14 @@ void vp_reg_timer(struct vphone *v, struct vp_reg *r);
 void vp_reg_response(struct vphone *v, struct vp_reg *r, const struct sip_msg *resp);
 void vp_reg_failed(struct vphone *v, struct vp_reg *r, uint16_t status, const char *why);
 bool vp_line_registered(const struct vp_line *l);
+
+/* ---- subscribe.c --------------------------------------------------------------------------------------------------- */
+void vp_mwi_setup(struct vphone *v, struct vp_mwi *s, unsigned line);
+void vp_mwi_registered(struct vphone *v, unsigned line);
+void vp_mwi_timer(struct vphone *v, struct vp_mwi *s);
+void vp_mwi_response(struct vphone *v, struct vp_mwi *s, const struct sip_msg *resp); /* NULL: none came */
+bool vp_mwi_notify(struct vphone *v, txn_id id, const struct sip_msg *req, const struct sip_flow *from);
+void vp_mwi_clear(struct vphone *v, struct vp_mwi *s);
 
 /* ---- media.c, rtp.c ----------------------------------------------------------------------------------------------- */
 enum { VP_HEARD = 1600 };
@@ -267,6 +288,7 @@ struct vphone {
 		uint32_t jitter_us;
 		int tone_hz;
 	} ended;
+	uint32_t notifies; /* of subscriptions */
 	uint32_t boots, registers_sent, http_requests, http_id, rules, n_defects;
 	struct vp_defect *defects; /* VP_DEFECTS when any */
 	uint8_t used_defects;
@@ -334,7 +356,7 @@ void vp_media_tone(struct vphone *v, struct vp_media *m);
 int vp_media_heard_hz(const struct vphone *v, struct vp_media *m);
 
 /* ---- ua.c, invite.c, incoming.c, call.c ---------------------------------------------------------------------------------------- */
-enum vp_owner { VP_OWN_NONE, VP_OWN_REG, VP_OWN_INVITE, VP_OWN_BYE, VP_OWN_PRACK, VP_OWN_SERVER };
+enum vp_owner { VP_OWN_NONE, VP_OWN_REG, VP_OWN_INVITE, VP_OWN_BYE, VP_OWN_PRACK, VP_OWN_SERVER, VP_OWN_MWI };
 static inline uint64_t vp_owner(enum vp_owner kind, uint32_t serial)
 {
 	return (uint64_t)kind << 32 | serial;

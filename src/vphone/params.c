@@ -66,7 +66,7 @@ static const struct vp_param params[] = {
 	INT("call.callsPerLineKey", 1, 24), BOOL("call.callWaiting.enable"), WORD("call.callWaiting.ring", "beep|ring|silent"),
 	INT("call.offeringTimeOut", 0, 3600), INT("call.ringBackTimeOut", 0, 3600), INT("call.dialtoneTimeOut", 0, 3600),
 	KNOWN("call.**"), KNOWN("divert.**"), KNOWN("feature.**"), KNOWN("attendant.**"), KNOWN("softkey.**"), KNOWN("efk.**"),
-	KNOWN("lineKey.**"), KNOWN("msg.**"), KNOWN("mb.**"), KNOWN("apps.**"), KNOWN("ptt.**"), KNOWN("se.**"), KNOWN("httpd.**"),
+	KNOWN("lineKey.**"), TEXT("msg.mwi.#.subscribe"), KNOWN("msg.**"), KNOWN("mb.**"), KNOWN("apps.**"), KNOWN("ptt.**"), KNOWN("se.**"), KNOWN("httpd.**"),
 	KNOWN("log.**"), KNOWN("dir.**"), KNOWN("powerSaving.**"), KNOWN("phoneLock.**"), KNOWN("pres.**"), KNOWN("bg.**"), KNOWN("ind.**"),
 	KNOWN("hoteling.**"), KNOWN("homeScreen.**"), KNOWN("license.**"), KNOWN("np.**"), KNOWN("key.**"), KNOWN("res.**"),
 	BOOL("sec.tagSerialNo"), KNOWN("sec.**"), KNOWN("reg.limit"),

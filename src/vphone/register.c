@@ -118,6 +118,8 @@ static void accepted(struct vphone *v, struct vp_reg *r, const struct sip_msg *m
 	/* V16: at expires - overlap, or at half when that is less than the overlap */
 	uint32_t half = r->granted_s / 2, at = half < r->overlap_s ? half : r->granted_s - r->overlap_s;
 	wheel_set(&v->wheel, &r->timer, v->now_us + (int64_t)(at ? at : 1) * VP_SECOND);
+	if (r->server == 1) /* services are server 1's only (section 3) */
+		vp_mwi_registered(v, r->line);
 	if (!was)
 		vp_event(v, "registered", "%s", v->lines[r->line].user);
 }

@@ -19,11 +19,15 @@ static void call_view(const struct vphone *v, const struct vp_call *c, bool tone
 static void view(const struct vphone *v, bool tones, struct vphone_view *o)
 {
 	*o = (struct vphone_view){.booted = v->booted, .focus = -1, .boots = v->boots, .registers_sent = v->registers_sent,
-		.http_requests = v->http_requests, .defects = v->n_defects, .rules_evaluated = v->rules};
+		.http_requests = v->http_requests, .notifies = v->notifies, .defects = v->n_defects, .rules_evaluated = v->rules};
 	vp_copyz(o->app_version, sizeof o->app_version, span_z(v->model->app));
 	if (v->line < v->n_lines) {
 		const struct vp_line *l = &v->lines[v->line];
 		o->registered = vp_line_registered(l);
+		o->subscribed = l->mwi.state == VP_MWI_ACTIVE;
+		o->lamp = l->mwi.lamp;
+		o->messages_new = l->mwi.fresh;
+		o->messages_old = l->mwi.old;
 		vp_copyz(o->label, sizeof o->label, span_z(l->label));
 		vp_copyz(o->address, sizeof o->address, span_z(l->user));
 	}
@@ -89,6 +93,8 @@ void vphone_screen(const struct vphone *v, struct text *t)
 	for (unsigned i = 0; i < v->n_lines; i++)
 		if (v->lines[i].user[0])
 			text_fmt(t, "%s %s %s\n", v->line == i ? ">" : " ", vp_line_registered(&v->lines[i]) ? "(#)" : "( )", v->lines[i].label);
+	if (v->line < v->n_lines && v->lines[v->line].mwi.lamp)
+		text_fmt(t, "  (*) Messages: %u new, %u old\n", v->lines[v->line].mwi.fresh, v->lines[v->line].mwi.old);
 	for (int i = 0; i < VP_CALLS && v->calls[i]; i++) {
 		const struct vp_call *k = v->calls[i];
 		text_fmt(t, "%s %s %s %s", k == c ? "*" : " ", state_text(k->state), k->name, k->number);

@@ -144,6 +144,7 @@ static void one_line(struct vphone *v, struct vp_line *l, unsigned x)
 	l->max_calls = (uint16_t)(per * vp_cfg_u(v, 1, 48, "reg.%u.lineKeys", x));
 	for (unsigned y = 1; y <= VP_MAX_SERVERS; y++)
 		one_server(v, l, x, y);
+	vp_mwi_setup(v, &l->mwi, x - 1);
 }
 
 /* V15: each reg.x that has an address, x up to the model's number of registrations. */

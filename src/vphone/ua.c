@@ -104,6 +104,8 @@ static void on_request(void *ctx, txn_id id, const struct sip_msg *req, const st
 {
 	struct vphone *v = ctx;
 	vp_check_request(v, req);
+	if (req->method == SIP_NOTIFY && vp_mwi_notify(v, id, req, from))
+		return;
 	struct vp_call *c = vp_call_by_request(v, req);
 	if (c)
 		inside(v, c, id, req, from);
@@ -154,6 +156,10 @@ static void on_response(void *ctx, txn_id id, uint64_t owner, const struct sip_m
 		if ((r = reg_of(v, serial)) && r->txn == id)
 			vp_reg_response(v, r, resp);
 		return;
+	case VP_OWN_MWI:
+		if (serial < v->n_lines && v->lines[serial].mwi.txn == id)
+			vp_mwi_response(v, &v->lines[serial].mwi, resp);
+		return;
 	case VP_OWN_INVITE:
 		if (c)
 			vp_invite_response(v, c, id, resp, from);
@@ -193,6 +199,10 @@ static void on_failure(void *ctx, txn_id id, uint64_t owner, enum txn_failure wh
 			r->txn = 0;
 			vp_reg_failed(v, r, 408, why == TXN_TRANSPORT ? "transport" : "no answer");
 		}
+		return;
+	case VP_OWN_MWI:
+		if (serial < v->n_lines && v->lines[serial].mwi.txn == id)
+			vp_mwi_response(v, &v->lines[serial].mwi, NULL);
 		return;
 	case VP_OWN_INVITE:
 		if (c && c->client == id)

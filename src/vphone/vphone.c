@@ -111,6 +111,8 @@ void vp_power_off(struct vphone *v)
 	for (unsigned i = 0; i < v->n_lines; i++)
 		for (unsigned k = 0; k < VP_MAX_SERVERS; k++)
 			wheel_cancel(&v->wheel, &v->lines[i].reg[k].timer);
+	for (unsigned i = 0; i < v->n_lines; i++)
+		vp_mwi_clear(v, &v->lines[i].mwi);
 	free(v->lines);
 	v->lines = NULL;
 	v->n_lines = 0;
@@ -161,6 +163,7 @@ static void fire(struct vphone *v, struct timer *t)
 	case VP_T_RTP: vp_media_timer(v, CONTAINER_OF(t, struct vp_media, timer)); break;
 	case VP_T_GLARE: vp_glare_timer(v, CONTAINER_OF(t, struct vp_call, glare)); break;
 	case VP_T_REL: vp_incoming_rel_timer(v, CONTAINER_OF(t, struct vp_call, rel)); break;
+	case VP_T_MWI: vp_mwi_timer(v, CONTAINER_OF(t, struct vp_mwi, timer)); break;
 	case VP_T_DIGIT: vp_digit_timer(v); break;
 	}
 }

@@ -90,6 +90,8 @@ struct vphone_view {
 	struct vphone_call_view call[VP_MAX_CALLS];
 	int n_calls, focus; /* focus: index of the call that keys act on, -1 none */
 	uint32_t boots, registers_sent, http_requests, defects, rules_evaluated;
+	bool subscribed, lamp; /* message lamp: its subscription is up; it is lit */
+	uint32_t messages_new, messages_old, notifies;
 	char digits[33]; /* dialled so far, or DTMF heard */
 };
 void vphone_view(const struct vphone *v, struct vphone_view *out);

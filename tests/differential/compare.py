@@ -67,12 +67,23 @@ def same_form(key, v, peer=None):
     return v
 
 
+def hash12(name):
+    """The number by which libre knows a header: 12 bits of Jenkins' one-at-a-time hash of its name."""
+    h = 0
+    for c in name.lower().encode("latin-1"):
+        h = (h + c) * 1025 & 0xffffffff
+        h ^= h >> 6
+    h = h * 9 & 0xffffffff
+    h ^= h >> 11
+    return h * 32769 & 0xfff
+
+
 class Case:
     """What a predicate sees: one disagreement of one peer about one message."""
 
     def __init__(self, raw, peer, field, ours, theirs, reading, why, their_why, theirs_all):
         self.names = dict(raw=raw, peer=peer, field=field, ours=ours, theirs=theirs, bad=reading.bad, odd=reading.odd, why=why, their_why=their_why,
-                          h=reading.h, f=reading.f, all=theirs_all, any_bad=lambda *p: any(b.startswith(p) for b in reading.bad), re=re, len=len, any=any, bool=bool, str=str, int=int, max=max, lenient=self.lenient)
+                          h=reading.h, f=reading.f, all=theirs_all, any_bad=lambda *p: any(b.startswith(p) for b in reading.bad), re=re, len=len, any=any, bool=bool, str=str, int=int, max=max, hash12=hash12, lenient=self.lenient)
 
     def lenient(self):
         """Is what ours says just what the lenient reading says (rfc.LENIENT)?"""

@@ -1,6 +1,8 @@
 """What a phone does over HTTP, done by curl with --digest; and what the files give access to."""
 import json
 import pathlib
+import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -100,3 +102,18 @@ def test_a_file_that_is_not_there(daemon):
     bind(daemon)
     assert get(daemon, "/no-such-file.txt", f"201:{PIN}")[0] == 404
     assert get(daemon, f"/{MAC}/Extension_202.cfg", f"201:{PIN}")[0] == 404
+
+
+@pytest.mark.row("R19")
+def test_digest_is_sha256_where_the_client_can(daemon):
+    """RFC 7616: curl takes the first challenge, SHA-256; a phone is offered MD5 alone, as it knows no other."""
+    daemon.cli("extension", "add", "201", "--name", "Ann", "--pin", PIN)
+    url = daemon.http + f"/{MAC}.cfg"
+    seen = subprocess.run(["curl", "-s", "-v", "--max-time", "10", "--digest", "-u", f"201:{PIN}", url], capture_output=True, timeout=20).stderr.decode()
+    assert "algorithm=SHA-256" in re.search(r"(?m)^> Authorization: Digest .*201.*$", seen)[0], seen
+    assert re.findall(r"(?m)^< HTTP/1.1 (\d+)", seen) == ["401", "200"], seen
+    wrong = curl("--digest", "-u", "201:9999", url)
+    assert wrong[0] == 401 and "SHA-256" in wrong[1]
+    code, refused = curl("-A", AGENT, url)
+    assert code == 401 and "algorithm=MD5" in refused and "SHA-256" not in refused
+    assert get(daemon, f"/{MAC}.cfg", f"201:{PIN}")[0] == 200

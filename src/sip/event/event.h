@@ -66,6 +66,7 @@ struct event_server;
 /* slab, wheel, rng, txn and scratch (the buffer that messages are written into) stay the caller's. NULL: no memory. */
 struct event_server *event_server_new(const struct event_user *user, const struct event_limits *lim, struct hash_key key, struct slab *slab,
 				      struct wheel *wheel, struct rng *rng, struct txn_layer *txn, struct text scratch);
+/* After the transaction layer: that one takes its timers out of the wheel, beside ours. */
 void event_server_free(struct event_server *es);
 
 /* ---- time ---- */

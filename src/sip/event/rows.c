@@ -1,7 +1,7 @@
 /* Subscriptions as rows of the store: written behind, in pace; numbers reserved by blocks. */
 #include "sip/event/event_internal.h"
 
-enum { ROWS_PER_GO = 100, GO_EVERY_US = 10000, FIRST_GO_US = 20000 };
+enum { ROWS_PER_GO = 40, GO_EVERY_US = 10000, FIRST_GO_US = 20000 };
 
 static bool put(struct span s, char *dst, size_t cap)
 {

@@ -55,6 +55,8 @@ static void refusals(void **state)
 {
 	(void)state;
 	refused(LINE VIA FROM FROM TO REST "\r\n", 400);
+	refused(LINE VIA FROM TO REST "no colon here\r\n\r\n", 400);
+	refused(LINE VIA FROM TO REST ": no name\r\n\r\n", 400);
 	refused(LINE VIA FROM TO TO REST "\r\n", 400);
 	refused(LINE VIA FROM TO REST "i: other\r\n\r\n", 400);
 	refused(LINE VIA FROM TO REST "CSeq: 7 INVITE\r\n\r\n", 400);
