@@ -37,6 +37,8 @@ struct daemon_opts {
 	unsigned pairs; /* of RTP ports, for the whole site */
 	const char *record;
 	struct logs_opts log;
+	const char *user; /* NULL: stay who we are */
+	bool no_seccomp;
 };
 struct daemon_ports {
 	uint16_t sip, sips, sip_service, http, https, metrics, sips_legacy, rtp_first;
@@ -181,6 +183,10 @@ struct strowgerd;
 /* 0, or an exit code; what is wrong has been said. */
 int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o);
 void strowgerd_reopen_log(const struct strowgerd *d);
+int64_t strowgerd_alive_us(const struct strowgerd *d); /* when the cell's thread last turned */
+
+/* Root becomes the user that --user names, before anything else is done (strowgerd_user.c). 0 or an exit code. */
+int become_user(const struct daemon_opts *o);
 /* Prints the READY line. */
 void strowgerd_ready(const struct strowgerd *d);
 void strowgerd_drain(struct strowgerd *d);

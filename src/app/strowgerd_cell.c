@@ -47,6 +47,7 @@ struct cell_host {
 	pthread_mutex_t counts_mu;
 	struct cell_counts counts;
 	struct sip_udp_counts udp_counts;
+	struct admit_counts admit_counts;
 	atomic_int_fast64_t alive_us;
 };
 
@@ -321,6 +322,7 @@ static void measure(struct cell_host *h)
 	pthread_mutex_lock(&h->counts_mu);
 	h->counts = cell_counts(h->cell);
 	h->udp_counts = sip_udp_counts(h->udp);
+	h->admit_counts = admit_counts(h->admit);
 	pthread_mutex_unlock(&h->counts_mu);
 	if (took > TURN_LIMIT_US && h->loop.now_us - h->long_turn_told_us > 1000000) {
 		h->long_turn_told_us = h->loop.now_us;
@@ -360,7 +362,9 @@ static void turn(struct cell_host *h)
 		struct cell_in in = {.kind = CELL_IN_TIMER};
 		step(h, &in);
 	}
-	admit_late(h->admit, sip_udp_late_us(h->udp, mono_us()), h->loop.now_us);
+	int64_t late_us = sip_udp_late_us(h->udp, mono_us());
+	metrics_late(h->o.metrics, late_us);
+	admit_late(h->admit, late_us, h->loop.now_us);
 	flush(h);
 	measure(h);
 }
@@ -415,6 +419,7 @@ void cell_host_view(struct cell_host *h, struct metrics_view *v)
 	pthread_mutex_lock(&h->counts_mu);
 	v->cell = h->counts;
 	v->udp = h->udp_counts;
+	v->admit = h->admit_counts;
 	pthread_mutex_unlock(&h->counts_mu);
 }
 

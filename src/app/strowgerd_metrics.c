@@ -27,7 +27,7 @@ struct metrics {
 	counter requests[2][METHODS], responses[2][STATUS_MAX - STATUS_MIN], unreadable;
 	counter events[LOG_ERROR + 1], limits_reached, auth_refused, register_refused, malformed, strangers, inputs, effects_lost;
 	counter records, causes[CAUSES], rtp_lost, rtp_dropped, mos_records, mos_sum_x100, jitter_us_sum, jitter_records;
-	struct histogram ring, answer, turn;
+	struct histogram ring, answer, turn, late;
 };
 
 static void add(counter *c, uint64_t n)
@@ -56,7 +56,7 @@ struct metrics *metrics_new(int64_t now_us)
 		return NULL;
 	m->started_us = now_us;
 	m->ring.le = m->answer.le = call_le;
-	m->turn.le = turn_le;
+	m->turn.le = m->late.le = turn_le;
 	return m;
 }
 
@@ -143,6 +143,12 @@ void metrics_turn(struct metrics *m, int64_t us, uint32_t inputs)
 		return;
 	observe(&m->turn, us);
 	add(&m->inputs, inputs);
+}
+
+void metrics_late(struct metrics *m, int64_t us)
+{
+	if (m)
+		observe(&m->late, us);
 }
 
 void metrics_effect_lost(struct metrics *m)
@@ -293,6 +299,20 @@ static void transport(const struct metrics *m, const struct metrics_view *v, str
 	one(t, "tls_handshakes_refused_total", "counter", "TLS handshakes refused: too many from one source.", v->tls.handshake_refused);
 }
 
+static void defence(const struct metrics_view *v, struct text *t)
+{
+	one(t, "admitted_total", "counter", "Messages let through to the switch.", v->admit.verdicts[ADMIT_PASS]);
+	family(t, "dropped_total", "counter", "Messages dropped unread, by why: a blocked source, a source's rate, all strangers' rate.");
+	labelled(t, "dropped_total", "why=\"blocked\"", v->admit.verdicts[ADMIT_BLOCKED]);
+	labelled(t, "dropped_total", "why=\"source_rate\"", v->admit.verdicts[ADMIT_RATE]);
+	labelled(t, "dropped_total", "why=\"strangers_rate\"", v->admit.verdicts[ADMIT_LOAD]);
+	one(t, "emergency_messages_total", "counter", "Calls for help let through from strangers and blocked sources.", v->admit.emergencies);
+	one(t, "sources_known", "gauge", "Sources with registrations.", v->admit.known);
+	one(t, "sources_blocked", "gauge", "Sources that are blocked (banned).", v->admit.blocked);
+	one(t, "subscriptions", "gauge", "Subscriptions (RFC 6665).", v->cell.subscriptions);
+	one(t, "notifies_total", "counter", "NOTIFY requests sent.", v->cell.notifies);
+}
+
 static void voice(const struct metrics *m, const struct metrics_view *v, struct text *t)
 {
 	one(t, "rtp_received_total", "counter", "RTP and RTCP packets received.", v->media.rx_packets);
@@ -313,6 +333,7 @@ static void voice(const struct metrics *m, const struct metrics_view *v, struct 
 static void machine(const struct metrics *m, const struct metrics_view *v, struct text *t)
 {
 	histogram(t, "cell_turn_seconds", "How long one turn of the switch took: everything else waits for it.", &m->turn);
+	histogram(t, "sip_queue_delay_seconds", "How long the oldest datagram of a turn had waited.", &m->late);
 	one(t, "cell_inputs_total", "counter", "Inputs that the switch took.", get(&m->inputs));
 	one(t, "cell_timers", "gauge", "Timers set.", v->cell.timers);
 	one(t, "records_total", "counter", "Call records closed.", get(&m->records));
@@ -340,6 +361,7 @@ void metrics_render(const struct metrics *m, const struct metrics_view *v, struc
 	calls(m, v, t);
 	messages(m, t);
 	transport(m, v, t);
+	defence(v, t);
 	voice(m, v, t);
 	limits(v, t);
 	machine(m, v, t);

@@ -4,6 +4,7 @@
 #define APP_STROWGERD_METRICS_H
 
 #include "base/text.h"
+#include "edge/admit.h"
 #include "edge/sip_tcp.h"
 #include "edge/sip_udp.h"
 #include "media/media.h"
@@ -19,6 +20,7 @@ void metrics_message(struct metrics *m, bool in, struct span bytes);
 void metrics_event(struct metrics *m, const char *event, enum log_level level, const struct log_field *f, size_t n);
 void metrics_record(struct metrics *m, const struct cdr_row *row); /* closed ones count: voice and causes */
 void metrics_turn(struct metrics *m, int64_t us, uint32_t inputs);
+void metrics_late(struct metrics *m, int64_t us); /* what admit_late is told */
 void metrics_effect_lost(struct metrics *m);
 
 /* What others count, as of now. */
@@ -26,6 +28,7 @@ struct metrics_view {
 	struct cell_counts cell;
 	struct cell_limits limits;
 	struct sip_udp_counts udp;
+	struct admit_counts admit;
 	struct sip_tcp_counts tcp, tls;
 	struct media_counts media;
 	struct store_stats store;

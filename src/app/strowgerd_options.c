@@ -21,6 +21,8 @@ static const char usage[] =
 	"  --log-file FILE   the log goes there, not to standard error; SIGHUP opens it anew\n"
 	"  --log-file-mb N   a log file longer than this is put aside as FILE.1 .. FILE.4; 0: never (default: 64)\n"
 	"  --log-journal[=SOCKET]  the log goes to the journal of systemd, with fields (by itself under systemd)\n"
+	"  --user NAME       started as root: be NAME from the beginning, for good; the site's folder is given to NAME when it is made\n"
+	"  --no-seccomp      without the filter of system calls: for debuggers\n"
 	"  --help, --version\n";
 
 static int wrong(const char *fmt, const char *what)
@@ -59,6 +61,8 @@ static int take(struct daemon_opts *o, int c, const char *arg)
 	switch (c) {
 	case 's': o->site = arg; return -1;
 	case 'R': o->record = arg; return -1;
+	case 'u': o->user = arg; return -1;
+	case 'S': o->no_seccomp = true; return -1;
 	case 'p':
 		if (number(arg, 1024, 65000, &n) != 0)
 			return wrong("--port-base wants a port from 1024 to 65000, not '%s'.", arg);
@@ -95,7 +99,8 @@ int options_read(struct daemon_opts *o, int argc, char **argv)
 	static const struct option known[] = {
 		{"site", 1, NULL, 's'}, {"port-base", 1, NULL, 'p'}, {"listen", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
 		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'},
-		{"log-file", 1, NULL, 'F'}, {"log-file-mb", 1, NULL, 'M'}, {"log-journal", 2, NULL, 'J'}, {"help", 0, NULL, 'h'},
+		{"log-file", 1, NULL, 'F'}, {"log-file-mb", 1, NULL, 'M'}, {"log-journal", 2, NULL, 'J'}, {"user", 1, NULL, 'u'},
+		{"no-seccomp", 0, NULL, 'S'}, {"help", 0, NULL, 'h'},
 		{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
 	*o = (struct daemon_opts){.site = "site", .pairs = 448, .log = {.level = LOG_INFO, .file_max_bytes = 64u << 20}};
 	int c;

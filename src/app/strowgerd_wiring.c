@@ -5,6 +5,7 @@
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/random.h"
+#include "io/sandbox.h"
 #include "io/sock.h"
 #include "io/tcp.h"
 #include "io/thread.h"
@@ -434,10 +435,15 @@ int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
 	d->ports = ports_of(o);
 	d->dir.lock_fd = -1;
 	world_init(&d->world);
+	int rc = become_user(o);
+	if (rc != 0)
+		return rc;
 	if (!(d->logs = logs_open(&o->log)))
 		return EXIT_FAILED;
 	d->log = logs_sink(d->logs);
-	int rc = start(d);
+	rc = start(d);
+	if (rc == 0 && !o->no_seccomp && !sandbox_is_off_by_build() && sandbox_enter() != 0)
+		rc = failed("cannot install the filter of system calls (leave it out with --no-seccomp)");
 	d->ready = rc == 0;
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.started", LOG_Z("version", STROWGER_VERSION), LOG_Z("site", d->dir.path),
@@ -540,6 +546,11 @@ void strowgerd_free(struct strowgerd *d)
 	metrics_free(d->metrics);
 	logs_close(d->logs);
 	free(d);
+}
+
+int64_t strowgerd_alive_us(const struct strowgerd *d)
+{
+	return cell_host_alive_us(d->host);
 }
 
 void strowgerd_reopen_log(const struct strowgerd *d)

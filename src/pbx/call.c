@@ -141,7 +141,7 @@ static void go(struct cell *c, struct call *k, const struct route *rt, const str
 {
 	struct leg *a = k->caller;
 	if (rt->emergency)
-		cell_log(c, LOG_WARN, "call.emergency", LOG_Z("number", rt->dialled), LOG_Z("extension", k->caller_number), LOG_Z("target", c->settings->emergency_target));
+		leg_log(c, a, LOG_WARN, "call.emergency", LOG_Z("number", rt->dialled), LOG_Z("target", c->settings->emergency_target));
 	switch (rt->kind) {
 	case ROUTE_BAD:
 	case ROUTE_UNKNOWN:
