@@ -30,6 +30,9 @@ static const struct cli_command commands[] = {
 	{"log level", "[SUBSYSTEM] debug|info|warn|error (subsystems: sip, call, register, auth, media, store, http, ...)", cli_log_level, "log"},
 	{"log peer", "ADDRESS|EXTENSION LEVEL [--for 10m]: more from one phone, SIP messages at debug (s, m, h; default 10m)", cli_log_peer, "log"},
 	{"log reset", "back to the levels of the start", cli_log_reset, "log"},
+	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},
+	{"backup verify", "DIR: is every file there and as it was?", cli_backup_verify, NULL},
+	{"backup restore", "DIR: the site (--site) becomes what it was; the daemon must be stopped", cli_restore, NULL},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
