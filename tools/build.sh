@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Configures (again when a source file came or went) and builds one kind: release (build/), san (clang, ASan + UBSan),
-# clang (warnings of the other compiler), fuzz (libFuzzer). Usage: tools/build.sh KIND [TARGET...]
+# Configures (again when a source file came or went) and builds one kind: release (build/), san (clang, ASan + UBSan), tsan (clang,
+# ThreadSanitizer), clang (warnings of the other compiler), fuzz (libFuzzer). Usage: tools/build.sh KIND [TARGET...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-release}
@@ -9,6 +9,7 @@ opts=()
 case "$kind" in
   release) dir=build; opts=(--buildtype=debugoptimized) ;;
   san) dir=build-san; export CC=clang; opts=(--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false) ;;
+  tsan) dir=build-tsan; export CC=clang; opts=(--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false) ;;
   clang) dir=build-clang; export CC=clang; opts=(--buildtype=debugoptimized) ;;
   fuzz) dir=build-fuzz; export CC=clang; opts=(--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true -Dtests=false) ;;
   *) echo "build: unknown kind $kind" >&2; exit 2 ;;

@@ -12,10 +12,11 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SAN, REL = ROOT / "build-san", ROOT / "build"
+SAN, TSAN, REL = ROOT / "build-san", ROOT / "build-tsan", ROOT / "build"
 RESULTS = REL / "test-results.json"
 ENV = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:allocator_may_return_null=1",
            UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+THREADED = ["io_io_test", "edge_edge_test", "media_media_test", "store_store_test"] # built by ./test for ThreadSanitizer, too
 ROW = re.compile(r"\b[GZVRCB][0-9]{1,3}[a-z]?\b")
 
 
@@ -56,6 +57,15 @@ def unit(program, row):
     if not rs and not row:
         rs.append(result(program, False, detail="ran no case"))
     return rs
+
+
+def races(program):
+    """The same program under ThreadSanitizer: every case that it reports on fails."""
+    if not (TSAN / program).exists():
+        return [result(f"tsan.{program}", False, detail="was not built", kind="tsan")]
+    rc, out, err, _ = run([TSAN / program], 300)
+    clean = rc == 0 and "WARNING: ThreadSanitizer" not in out + err
+    return [result(f"tsan.{program}", clean, detail=(out + err)[-3000:], kind="tsan")]
 
 
 def corpus(program):
@@ -127,7 +137,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--row", help="only tests that declare this ledger row")
     ap.add_argument("--rows", action="store_true", help="JSON: row -> tests -> result, of the last run")
-    ap.add_argument("--kind", choices=["unit", "check", "corpus", "differential", "scenario", "live"], help="only this kind")
+    ap.add_argument("--kind", choices=["unit", "tsan", "check", "corpus", "differential", "scenario", "live"], help="only this kind")
     a = ap.parse_args()
     if a.rows:
         return print_rows()
@@ -155,6 +165,7 @@ def main():
     stage("check", "checks of the house", [(check, p, a.row) for p in sorted((ROOT / "tools").glob("check_*.py"))])
     stage("unit", "unit and property tests (ASan, UBSan)", [(unit, p, a.row) for p in programs("tests")])
     if not a.row:
+        stage("tsan", "programs with threads (TSan)", [(races, p) for p in THREADED])
         stage("corpus", "fuzz corpora", [(corpus, p) for p in programs("fuzz")])
     stage("differential", "parsers compared", [(differential, a.row)])
     stage("scenario", "simulator scenarios", [(scenario, p, a.row) for p in sorted((ROOT / "tests/scenarios").glob("*.scn"))])

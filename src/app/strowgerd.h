@@ -6,6 +6,9 @@
 #ifndef APP_STROWGERD_H
 #define APP_STROWGERD_H
 
+#include "app/strowgerd_log.h"
+#include "app/strowgerd_metrics.h"
+#include "app/strowgerd_trace.h"
 #include "base/map.h"
 #include "edge/http.h"
 #include "edge/sip_tcp.h"
@@ -33,7 +36,9 @@ struct daemon_opts {
 	unsigned workers;
 	unsigned pairs; /* of RTP ports, for the whole site */
 	const char *record;
-	enum log_level level;
+	struct logs_opts log;
+	const char *user; /* NULL: stay who we are */
+	bool no_seccomp;
 };
 struct daemon_ports {
 	uint16_t sip, sips, sip_service, http, https, metrics, sips_legacy, rtp_first;
@@ -42,9 +47,8 @@ struct daemon_ports {
 int options_read(struct daemon_opts *o, int argc, char **argv);
 struct daemon_ports ports_of(const struct daemon_opts *o);
 
-/* ---- log to stderr (strowgerd_log.c): one line for each event, whole lines from all threads ---- */
+/* ---- the log: strowgerd_log.h ---- */
 
-struct log_sink *log_stderr(enum log_level min);
 /* What stands in the way, in words: to stderr as it is. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -92,6 +96,8 @@ struct cell_host_opts {
 	struct log_sink *log;
 	struct store *store;
 	struct recorder *recorder; /* may be NULL */
+	struct trace *trace;       /* may be NULL */
+	struct metrics *metrics;   /* may be NULL */
 	void (*answer)(void *ctx, uint64_t token, uint16_t status, struct span json, uint64_t next_cursor);
 	void *ctx;
 };
@@ -108,6 +114,10 @@ void cell_host_feed(struct cell_host *h, const struct cell_in *in);
 int cell_host_start(struct cell_host *h);
 /* Any thread. Waits a little while the ring is full; false: it stayed full, or the cell has ended. */
 bool cell_host_post(struct cell_host *h, const struct cell_msg *m);
+/* Any thread; as of the last turn: the cell's and UDP's counts. */
+void cell_host_view(struct cell_host *h, struct metrics_view *v);
+/* When the cell's thread last began a turn or found nothing to do (mono_us); it does at least every WAKE_MAX_US. */
+int64_t cell_host_alive_us(struct cell_host *h);
 /* Any thread; as of the last turn. */
 struct cell_counts cell_host_counts(struct cell_host *h);
 void cell_host_stop(struct cell_host *h); /* joins; nothing runs after it */
@@ -133,6 +143,7 @@ void ask_answered(void *desk, uint64_t token, uint16_t status, struct span json,
 /* ---- what the service sees of the world (strowgerd_ports.c, strowgerd_uploads.c) ---- */
 
 struct world {
+	struct logs *logs;
 	struct log_sink *log;
 	struct site_dir *dir;
 	struct store *store;
@@ -150,11 +161,32 @@ struct service_ports world_ports(struct world *w);
 void uploads_count(struct world *w);
 int uploads_keep(void *world, struct span mac12, struct span name, struct span body);
 
+struct site *world_site(struct world *w); /* the newest snapshot; the caller unrefs it */
+
+/* ---- /metrics (strowgerd_metrics_http.c) ---- */
+
+struct metrics_server { /* all borrowed */
+	struct metrics *metrics;
+	struct cell_host *host;
+	struct sip_tcp *tcp, *tls;
+	struct media *media;
+	struct store *store;
+	struct world *world;
+	struct logs *logs;
+	uint32_t media_slots, max_streams;
+};
+struct http_server *metrics_serve(struct metrics_server *s, int listen_fd); /* NULL: listen_fd is still the caller's */
+
 /* ---- start, run, drain (strowgerd_wiring.c) ---- */
 
 struct strowgerd;
 /* 0, or an exit code; what is wrong has been said. */
 int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o);
+void strowgerd_reopen_log(const struct strowgerd *d);
+int64_t strowgerd_alive_us(const struct strowgerd *d); /* when the cell's thread last turned */
+
+/* Root becomes the user that --user names, before anything else is done (strowgerd_user.c). 0 or an exit code. */
+int become_user(const struct daemon_opts *o);
 /* Prints the READY line. */
 void strowgerd_ready(const struct strowgerd *d);
 void strowgerd_drain(struct strowgerd *d);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum { RING_CONTROL = 4096, TURN_LIMIT_US = 5000, TCP_PER_LOOP = 256, WALL_EVERY_US = 1000000, WALL_STEP_US = 20000,
-	BACKLOG_MAX = 16384, BACKLOG_RETRY_US = 50000 };
+	BACKLOG_MAX = 16384, BACKLOG_RETRY_US = 50000, WAKE_MAX_US = 1000000 };
 
 /* Registrations that the store's queue had no room for (a storm): kept in order until it has. */
 struct late_row {
@@ -46,6 +46,9 @@ struct cell_host {
 	uint32_t n_late;
 	pthread_mutex_t counts_mu;
 	struct cell_counts counts;
+	struct sip_udp_counts udp_counts;
+	struct admit_counts admit_counts;
+	atomic_int_fast64_t alive_us;
 };
 
 /* ---- what the cell says ---- */
@@ -67,11 +70,15 @@ static void emit_sip(struct cell_host *h, const struct cell_out *out)
 {
 	const struct sip_flow *to = out->u.sip.to;
 	bool ok = false;
+	trace_message(h->o.trace, false, to, out->u.sip.bytes);
+	metrics_message(h->o.metrics, false, out->u.sip.bytes);
 	switch (to->transport) {
 	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
 	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
 	case SIP_TLS: ok = h->tls && sip_tcp_send(h->tls, to, out->u.sip.bytes); break;
 	}
+	if (!ok)
+		metrics_effect_lost(h->o.metrics);
 	if (!ok && h->lost_sip++ == 0)
 		log_event(h->o.log, LOG_WARN, "sip.not_sent", LOG_Z("transport", sip_transport_name(to->transport)),
 			  LOG_I("port", to->remote.port), LOG_I("bytes", out->u.sip.bytes.n));
@@ -141,6 +148,8 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 			media_command(h->media, out->u.media);
 		break;
 	case CELL_OUT_CDR:
+		trace_leg(h->o.trace, out->u.cdr.row);
+		metrics_record(h->o.metrics, out->u.cdr.row);
 		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
 			refuse_cdr(h, out->u.cdr.token);
 		break;
@@ -153,6 +162,7 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;
 	case CELL_OUT_LOG:
+		metrics_event(h->o.metrics, out->u.log.event, out->u.log.level, out->u.log.f, out->u.log.n);
 		if (h->o.log && out->u.log.level >= h->o.log->min)
 			h->o.log->write(h->o.log, out->u.log.level, out->u.log.event, out->u.log.f, out->u.log.n);
 		break;
@@ -183,13 +193,20 @@ void cell_host_feed(struct cell_host *h, const struct cell_in *in)
 	step(h, in);
 }
 
+static void heard(struct cell_host *h, const struct sip_flow *flow, struct span bytes)
+{
+	trace_message(h->o.trace, true, flow, bytes);
+	metrics_message(h->o.metrics, true, bytes);
+}
+
 static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
 {
 	struct cell_host *h = ctx;
 	if (admit_check(h->admit, &flow->remote, bytes, h->loop.now_us) != ADMIT_PASS)
 		return;
 	struct cell_in in = {.kind = CELL_IN_SIP, .u.sip = {*flow, bytes}};
-	step(ctx, &in);
+	heard(h, flow, bytes);
+	step(h, &in);
 }
 
 static void drain_stream(struct cell_host *h, struct sip_tcp *t)
@@ -197,8 +214,13 @@ static void drain_stream(struct cell_host *h, struct sip_tcp *t)
 	struct sip_tcp_in m;
 	for (int i = 0; t && i < TCP_PER_LOOP && sip_tcp_next(t, &m); i++) {
 		struct cell_in in = {.kind = m.mem ? CELL_IN_SIP : CELL_IN_FLOW_CLOSED, .u.sip = {m.flow, {m.mem, m.n}}};
-		if (!m.mem || admit_check(h->admit, &m.flow.remote, in.u.sip.bytes, h->loop.now_us) == ADMIT_PASS)
-			step(h, &in);
+		if (m.mem && admit_check(h->admit, &m.flow.remote, in.u.sip.bytes, h->loop.now_us) != ADMIT_PASS) {
+			sip_tcp_done(t, &m);
+			continue;
+		}
+		if (m.mem)
+			heard(h, &m.flow, in.u.sip.bytes);
+		step(h, &in);
 		sip_tcp_done(t, &m);
 	}
 }
@@ -296,8 +318,11 @@ static void flush(struct cell_host *h)
 static void measure(struct cell_host *h)
 {
 	int64_t took = mono_us() - h->loop.now_us;
+	metrics_turn(h->o.metrics, took, h->inputs);
 	pthread_mutex_lock(&h->counts_mu);
 	h->counts = cell_counts(h->cell);
+	h->udp_counts = sip_udp_counts(h->udp);
+	h->admit_counts = admit_counts(h->admit);
 	pthread_mutex_unlock(&h->counts_mu);
 	if (took > TURN_LIMIT_US && h->loop.now_us - h->long_turn_told_us > 1000000) {
 		h->long_turn_told_us = h->loop.now_us;
@@ -310,7 +335,9 @@ static int64_t wake_at(const struct cell_host *h)
 	int64_t at = cell_deadline(h->cell), retry = h->loop.now_us + BACKLOG_RETRY_US;
 	if (!nothing_waits(h))
 		return 0;
-	return h->late && retry < at ? retry : at;
+	if (h->late && retry < at)
+		at = retry;
+	return at < h->loop.now_us + WAKE_MAX_US ? at : h->loop.now_us + WAKE_MAX_US; /* so that a watchdog sees a quiet switch alive */
 }
 
 static void turn(struct cell_host *h)
@@ -321,6 +348,7 @@ static void turn(struct cell_host *h)
 		log_event(h->o.log, LOG_ERROR, "cell.wait_failed", LOG_I("errno", errno));
 		thread_sleep_us(10000);
 	}
+	atomic_store_explicit(&h->alive_us, h->loop.now_us, memory_order_relaxed);
 	waker_awake(&h->waker, h->waker_ready);
 	h->waker_ready = false;
 	write_late(h);
@@ -334,7 +362,9 @@ static void turn(struct cell_host *h)
 		struct cell_in in = {.kind = CELL_IN_TIMER};
 		step(h, &in);
 	}
-	admit_late(h->admit, sip_udp_late_us(h->udp, mono_us()), h->loop.now_us);
+	int64_t late_us = sip_udp_late_us(h->udp, mono_us());
+	metrics_late(h->o.metrics, late_us);
+	admit_late(h->admit, late_us, h->loop.now_us);
 	flush(h);
 	measure(h);
 }
@@ -382,6 +412,20 @@ void cell_host_on_media(void *host, const struct media_event *e)
 			return;
 		thread_sleep_us(1000);
 	}
+}
+
+void cell_host_view(struct cell_host *h, struct metrics_view *v)
+{
+	pthread_mutex_lock(&h->counts_mu);
+	v->cell = h->counts;
+	v->udp = h->udp_counts;
+	v->admit = h->admit_counts;
+	pthread_mutex_unlock(&h->counts_mu);
+}
+
+int64_t cell_host_alive_us(struct cell_host *h)
+{
+	return atomic_load_explicit(&h->alive_us, memory_order_relaxed);
 }
 
 struct cell_counts cell_host_counts(struct cell_host *h)

@@ -1,5 +1,6 @@
 #include "app/strowgerd.h"
 
+#include "base/log_rules.h"
 #include "io/thread.h"
 
 #include <getopt.h>
@@ -10,13 +11,18 @@ static const char usage[] =
 	"strowgerd: the Strowger switch\n"
 	"  --site DIR        state of the site; made when it is not there (default: site)\n"
 	"  --port-base N     all ports at offsets from N: +0 SIP (UDP, TCP), +1 SIP over TLS, +2 SIP service (UDP, TCP),\n"
-	"                    +3 HTTP, +4 HTTPS, +5 metrics (reserved), +6 SIP over old TLS (site setting), +100 up RTP and RTCP\n"
+	"                    +3 HTTP, +4 HTTPS, +5 metrics (loopback), +6 SIP over old TLS (site setting), +100 up RTP and RTCP\n"
 	"                    (default: 5060, 5061, 10060, 8080, 8443, 9090, 5062 and RTP from 16384)\n"
 	"  --listen ADDR     IP address to listen on; may be repeated, up to 4 (default: 0.0.0.0, all of IPv4)\n"
 	"  --workers N       threads for voice (default: one for each core)\n"
 	"  --rtp-pairs N     RTP/RTCP port pairs of the site; a call through the switch takes two (default: 448)\n"
 	"  --record FILE     writes every input of the switch to FILE, for replay (as secret as the site itself)\n"
-	"  --log-level L     debug, info, warn or error (default: info)\n"
+	"  --log-level L     debug, info, warn or error (default: info); `strowger log` changes it while it runs\n"
+	"  --log-file FILE   the log goes there, not to standard error; SIGHUP opens it anew\n"
+	"  --log-file-mb N   a log file longer than this is put aside as FILE.1 .. FILE.4; 0: never (default: 64)\n"
+	"  --log-journal[=SOCKET]  the log goes to the journal of systemd, with fields (by itself under systemd)\n"
+	"  --user NAME       started as root: be NAME from the beginning, for good; the site's folder is given to NAME when it is made\n"
+	"  --no-seccomp      without the filter of system calls: for debuggers\n"
 	"  --help, --version\n";
 
 static int wrong(const char *fmt, const char *what)
@@ -31,15 +37,22 @@ static int number(const char *s, uint64_t min, uint64_t max, uint64_t *out)
 	return span_u64(span_z(s), max, out) == 0 && *out >= min ? 0 : -1;
 }
 
-static int level_of(const char *s, enum log_level *out)
+static int take_log(struct logs_opts *o, int c, const char *arg)
 {
-	static const enum log_level all[] = {LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR};
-	for (size_t i = 0; i < COUNT_OF(all); i++)
-		if (strcmp(s, log_level_name(all[i])) == 0) {
-			*out = all[i];
-			return 0;
-		}
-	return -1;
+	uint64_t n = 0;
+	switch (c) {
+	case 'F': o->file = arg; return -1;
+	case 'J':
+		o->journal = true;
+		o->journal_path = arg;
+		return -1;
+	case 'M':
+		if (number(arg, 0, 1u << 20, &n) != 0)
+			return wrong("--log-file-mb wants a number of megabytes from 0 to 1048576, not '%s'.", arg);
+		o->file_max_bytes = n << 20;
+		return -1;
+	}
+	return log_level_parse(span_z(arg), &o->level) == 0 ? -1 : wrong("--log-level wants debug, info, warn or error, not '%s'.", arg);
 }
 
 static int take(struct daemon_opts *o, int c, const char *arg)
@@ -48,6 +61,8 @@ static int take(struct daemon_opts *o, int c, const char *arg)
 	switch (c) {
 	case 's': o->site = arg; return -1;
 	case 'R': o->record = arg; return -1;
+	case 'u': o->user = arg; return -1;
+	case 'S': o->no_seccomp = true; return -1;
 	case 'p':
 		if (number(arg, 1024, 65000, &n) != 0)
 			return wrong("--port-base wants a port from 1024 to 65000, not '%s'.", arg);
@@ -69,7 +84,9 @@ static int take(struct daemon_opts *o, int c, const char *arg)
 		o->pairs = (unsigned)n;
 		return -1;
 	case 'L':
-		return level_of(arg, &o->level) == 0 ? -1 : wrong("--log-level wants debug, info, warn or error, not '%s'.", arg);
+	case 'F':
+	case 'J':
+	case 'M': return take_log(&o->log, c, arg);
 	case 'h': fputs(usage, stdout); return EXIT_CLEAN;
 	case 'V': puts("strowgerd " STROWGER_VERSION); return EXIT_CLEAN;
 	}
@@ -81,9 +98,11 @@ int options_read(struct daemon_opts *o, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{"site", 1, NULL, 's'}, {"port-base", 1, NULL, 'p'}, {"listen", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
-		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'}, {"help", 0, NULL, 'h'},
+		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'},
+		{"log-file", 1, NULL, 'F'}, {"log-file-mb", 1, NULL, 'M'}, {"log-journal", 2, NULL, 'J'}, {"user", 1, NULL, 'u'},
+		{"no-seccomp", 0, NULL, 'S'}, {"help", 0, NULL, 'h'},
 		{"version", 0, NULL, 'V'}, {NULL, 0, NULL, 0}};
-	*o = (struct daemon_opts){.site = "site", .pairs = 448, .level = LOG_INFO};
+	*o = (struct daemon_opts){.site = "site", .pairs = 448, .log = {.level = LOG_INFO, .file_max_bytes = 64u << 20}};
 	int c;
 	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		int rc = take(o, c, optarg);

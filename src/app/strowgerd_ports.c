@@ -21,13 +21,17 @@ void world_free(struct world *w)
 	pthread_mutex_destroy(&w->upload_mu);
 }
 
-static struct site *snapshot(void *ctx)
+struct site *world_site(struct world *w)
 {
-	struct world *w = ctx;
 	pthread_mutex_lock(&w->site_mu);
 	struct site *s = site_ref(w->site);
 	pthread_mutex_unlock(&w->site_mu);
 	return s;
+}
+
+static struct site *snapshot(void *ctx)
+{
+	return world_site(ctx);
 }
 
 /* ---- changes ---- */
@@ -139,6 +143,12 @@ static void fetched(void *ctx, struct span mac12, struct span path, uint16_t sta
 		  LOG_S("from", text_span(&t)), LOG_S("agent", rq->user_agent));
 }
 
+static void logs_port(void *ctx, const struct http_request *rq, struct http_response *rs)
+{
+	struct world *w = ctx;
+	logs_handle(w->logs, rq, rs);
+}
+
 static void random_port(void *ctx, void *dst, size_t n)
 {
 	(void)ctx;
@@ -148,5 +158,5 @@ static void random_port(void *ctx, void *dst, size_t n)
 struct service_ports world_ports(struct world *w)
 {
 	return (struct service_ports){.ctx = w, .site = snapshot, .change = change, .ask = ask_cell, .cdr_read = read_cdrs,
-				      .upload = uploads_keep, .fetched = fetched, .random = random_port, .log = w->log};
+				      .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port, .log = w->log};
 }

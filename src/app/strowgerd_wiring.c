@@ -5,6 +5,7 @@
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/random.h"
+#include "io/sandbox.h"
 #include "io/sock.h"
 #include "io/tcp.h"
 #include "io/thread.h"
@@ -20,7 +21,12 @@ enum { PEM_MAX = 65536, NOFILE_CAP = 16000, NOFILE_OTHERS = 200 /* database, loo
 struct strowgerd {
 	struct daemon_opts o;
 	struct daemon_ports ports;
+	struct logs *logs;
 	struct log_sink *log;
+	struct trace *trace;
+	struct metrics *metrics;
+	struct metrics_server metrics_server;
+	struct http_server *metrics_http;
 	struct site_dir dir;
 	struct world world;
 	struct store *store;
@@ -34,6 +40,7 @@ struct strowgerd {
 	struct http_server *http[MAX_LISTEN], *https[MAX_LISTEN], *control;
 	struct addr shown; /* what we tell others: our address */
 	struct tcp_budget streams; /* of SIP over TCP and TLS together */
+	uint32_t extensions; /* at the start */
 	bool ready;
 };
 
@@ -78,9 +85,9 @@ static int open_store(struct strowgerd *d)
 	return 0;
 }
 
-static struct cell_opts cell_options(const struct strowgerd *d)
+static struct cell_opts cell_options(void)
 {
-	struct cell_opts o = {.limits = cell_limits_default, .min_expires_s = 60, .max_expires_s = 3600, .log_min = d->o.level};
+	struct cell_opts o = {.limits = cell_limits_default, .min_expires_s = 60, .max_expires_s = 3600, .log_min = LOG_DEBUG};
 	uint64_t boot;
 	random_bytes(&o.seed, sizeof o.seed);
 	random_bytes(&o.nonce_key, sizeof o.nonce_key);
@@ -99,9 +106,11 @@ static int make_cell(struct strowgerd *d)
 	}
 	errno = 0;
 	d->desk = ask_new();
-	struct cell_host_opts o = {.cell = cell_options(d), .log = d->log, .store = d->store, .recorder = d->recorder,
+	d->trace = trace_new(d->logs);
+	d->metrics = metrics_new(mono_us());
+	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics,
 				   .answer = ask_answered, .ctx = d->desk};
-	if (!d->desk || !(d->host = cell_host_new(&o)))
+	if (!d->desk || !d->trace || !d->metrics || !(d->host = cell_host_new(&o)))
 		return failed("cannot make the cell");
 	struct cell_in in = {.kind = CELL_IN_SITE, .u.site = d->world.site};
 	cell_host_feed(d->host, &in);
@@ -344,6 +353,23 @@ static int open_http(struct strowgerd *d)
 	return 0;
 }
 
+/* Calls go on without it: what is in the way is told, and that is all. */
+static void open_metrics(struct strowgerd *d)
+{
+	struct addr at = {.family = 4, .ip = {127, 0, 0, 1}, .port = d->ports.metrics};
+	const struct addr *l = &d->o.listen[0];
+	if (l->family == 4 && l->ip[0] == 127)
+		memcpy(at.ip, l->ip, sizeof at.ip);
+	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs,
+						    (d->o.pairs + d->o.workers - 1) / d->o.workers * d->o.workers, d->streams.max};
+	int fd = tcp_listen(&at, HTTP_CONTROL_MAX_CONNS);
+	if (fd >= 0 && (d->metrics_http = metrics_serve(&d->metrics_server, fd)))
+		return;
+	log_event(d->log, LOG_WARN, "metrics.not_served", LOG_I("port", at.port), LOG_Z("why", strerror(errno)));
+	if (fd >= 0)
+		close(fd);
+}
+
 /* ---- all of it ---- */
 
 /* Descriptors are shared out: voice ports first, then HTTP, and SIP connections get what is left. */
@@ -373,6 +399,7 @@ static int start(struct strowgerd *d)
 		return rc;
 	d->shown = shown_address(d);
 	d->world.log = d->log;
+	d->world.logs = d->logs;
 	d->world.dir = &d->dir;
 	d->world.store = d->store;
 	d->world.host = d->host;
@@ -387,9 +414,13 @@ static int start(struct strowgerd *d)
 		return rc;
 	restore_subscriptions(d);
 	errno = 0;
+	d->extensions = site_extension_count(d->world.site); /* from here on HTTP threads replace the snapshot */
 	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)
 		return failed("cannot start a thread");
-	return open_http(d);
+	rc = open_http(d);
+	if (rc == 0)
+		open_metrics(d);
+	return rc;
 }
 
 int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
@@ -402,14 +433,21 @@ int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
 	int64_t began = mono_us();
 	d->o = *o;
 	d->ports = ports_of(o);
-	d->log = log_stderr(o->level);
 	d->dir.lock_fd = -1;
 	world_init(&d->world);
-	int rc = start(d);
+	int rc = become_user(o);
+	if (rc != 0)
+		return rc;
+	if (!(d->logs = logs_open(&o->log)))
+		return EXIT_FAILED;
+	d->log = logs_sink(d->logs);
+	rc = start(d);
+	if (rc == 0 && !o->no_seccomp && !sandbox_is_off_by_build() && sandbox_enter() != 0)
+		rc = failed("cannot install the filter of system calls (leave it out with --no-seccomp)");
 	d->ready = rc == 0;
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.started", LOG_Z("version", STROWGER_VERSION), LOG_Z("site", d->dir.path),
-			  LOG_I("extensions", site_extension_count(d->world.site)), LOG_I("took_ms", (mono_us() - began) / 1000));
+			  LOG_I("extensions", d->extensions), LOG_I("took_ms", (mono_us() - began) / 1000));
 	return rc;
 }
 
@@ -476,6 +514,7 @@ void strowgerd_free(struct strowgerd *d)
 {
 	if (!d)
 		return;
+	http_stop(d->metrics_http);
 	for (unsigned i = 0; i < MAX_LISTEN; i++) {
 		http_stop(d->http[i]);
 		http_stop(d->https[i]);
@@ -503,5 +542,18 @@ void strowgerd_free(struct strowgerd *d)
 	site_dir_close(&d->dir);
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.ended", LOG_I("open_cdrs", open));
+	trace_free(d->trace);
+	metrics_free(d->metrics);
+	logs_close(d->logs);
 	free(d);
+}
+
+int64_t strowgerd_alive_us(const struct strowgerd *d)
+{
+	return cell_host_alive_us(d->host);
+}
+
+void strowgerd_reopen_log(const struct strowgerd *d)
+{
+	logs_reopen(d->logs);
 }

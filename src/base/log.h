@@ -17,7 +17,7 @@ struct log_field {
 struct log_sink {
 	/* event: static text "subsystem.what". Fields are borrowed for the call. */
 	void (*write)(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n);
-	enum log_level min;
+	_Atomic enum log_level min; /* may change while others write */
 };
 
 #define LOG_S(k, spanv) {(k), LOG_F_TEXT, (spanv), 0}

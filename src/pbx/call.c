@@ -10,6 +10,14 @@ void call_id_text(const struct cell *c, const struct call *k, struct text *t)
 	text_u64(t, k->number);
 }
 
+const char *call_id_z(const struct cell *c, const struct call *k, char buf[48])
+{
+	struct text t = text_on(buf, 48);
+	call_id_text(c, k, &t);
+	text_end(&t);
+	return buf;
+}
+
 static struct call *call_new(struct cell *c)
 {
 	handle h;
@@ -133,7 +141,7 @@ static void go(struct cell *c, struct call *k, const struct route *rt, const str
 {
 	struct leg *a = k->caller;
 	if (rt->emergency)
-		cell_log(c, LOG_WARN, "call.emergency", LOG_Z("number", rt->dialled), LOG_Z("extension", k->caller_number), LOG_Z("target", c->settings->emergency_target));
+		leg_log(c, a, LOG_WARN, "call.emergency", LOG_Z("number", rt->dialled), LOG_Z("target", c->settings->emergency_target));
 	switch (rt->kind) {
 	case ROUTE_BAD:
 	case ROUTE_UNKNOWN:
@@ -149,7 +157,7 @@ static void go(struct cell *c, struct call *k, const struct route *rt, const str
 	if (!k->direct)
 		a->slot = slot_draw(c, a, MEDIA_NO_SLOT);
 	if (!k->direct && a->slot == MEDIA_NO_SLOT) {
-		cell_log(c, LOG_ERROR, "limit.reached", LOG_Z("what", "media slots"));
+		leg_log(c, a, LOG_ERROR, "limit.reached", LOG_Z("what", "media slots"));
 		call_refuse(c, k, 503, CDR_CONGESTION);
 	} else if (rt->kind == ROUTE_TEST) {
 		test_answer(c, k);

@@ -60,7 +60,7 @@ static void tell_not_stored(struct cell *c, const struct cdr_record *r)
 	c->not_stored++;
 	if (c->not_stored_us && c->now_us - c->not_stored_us < SECOND_US)
 		return;
-	cell_log(c, LOG_ERROR, "cdr.not_stored", LOG_Z("id", r->row.id), LOG_I("times", c->not_stored), LOG_I("waiting", c->cdr_listed));
+	cell_log(c, LOG_ERROR, "cdr.not_stored", LOG_Z("call", r->row.call), LOG_I("leg", r->row.leg_no), LOG_Z("extension", r->row.extension), LOG_I("times", c->not_stored), LOG_I("waiting", c->cdr_listed));
 	c->not_stored_us = c->now_us;
 	c->not_stored = 0;
 }
@@ -130,6 +130,8 @@ bool cdr_open(struct cell *c, struct leg *l, struct span device)
 	row->direct_media = k->direct;
 	l->cdr = r;
 	c->cdr_open++;
+	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, l->inbound ? "call.started" : "call.leg", LOG_Z("source", row->remote),
+		LOG_Z("dialled", row->dialled), LOG_Z("sip_call_id", row->sip_call_id));
 	cdr_emit(c, r);
 	return true;
 }
@@ -139,6 +141,7 @@ void cdr_rang(struct cell *c, struct leg *l)
 	if (l->rang_us || l->answered_us)
 		return;
 	l->rang_us = c->now_us;
+	leg_log(c, l, LOG_DEBUG, "call.ringing", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
 	if (l->cdr)
 		l->cdr->row.ring_wall_ms = cell_wall_ms(c);
 }
@@ -148,6 +151,7 @@ void cdr_answered(struct cell *c, struct leg *l)
 	if (l->answered_us || !l->cdr)
 		return;
 	l->answered_us = c->now_us;
+	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.answered", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
 	l->cdr->row.answer_wall_ms = cell_wall_ms(c);
 	l->cdr->row.sip_status = 200;
 	l->cdr->row.direct_media = l->call->direct;
@@ -180,6 +184,8 @@ void cdr_close(struct cell *c, struct leg *l, const struct media_stats *stats)
 	if (stats)
 		r->row.media = *stats;
 	r->row.closed = true;
+	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.ended", LOG_I("cause", r->row.cause), LOG_I("status", r->row.sip_status),
+		LOG_I("talk_ms", r->row.talk_ms), LOG_Z("source", r->row.remote));
 	l->cdr = NULL;
 	wheel_cancel(&c->wheel, &l->stats);
 	c->cdr_open--;

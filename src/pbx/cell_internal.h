@@ -295,6 +295,16 @@ static inline struct span block_span(const struct block *b)
 			cell_log_write((c), (level), (event), cell_log_f_, COUNT_OF(cell_log_f_));                     \
 		}                                                                                                      \
 	} while (0)
+/* The same for an event about a leg: it says of which call, which leg and whose. */
+#define leg_log(c, l, level, event, ...)                                                                               \
+	do {                                                                                                           \
+		if ((level) >= (c)->o.log_min) {                                                                       \
+			char leg_log_id_[48];                                                                          \
+			const struct log_field leg_log_f_[] = {LOG_Z("call", call_id_z((c), (l)->call, leg_log_id_)), LOG_I("leg", (l)->no), \
+							       LOG_Z("extension", (l)->ext), __VA_ARGS__};             \
+			cell_log_write((c), (level), (event), leg_log_f_, COUNT_OF(leg_log_f_));                       \
+		}                                                                                                      \
+	} while (0)
 void cell_log_write(struct cell *c, enum log_level level, const char *event, const struct log_field *f, size_t n);
 void put_host(struct cell *c, struct text *t, const struct sip_flow *flow); /* our name towards this flow */
 void put_contact(struct cell *c, struct span user, const struct sip_flow *flow);
@@ -421,6 +431,7 @@ struct leg *call_peer(const struct leg *l);
 void call_refuse(struct cell *c, struct call *k, uint16_t status, uint16_t cause);
 void call_free(struct cell *c, struct call *k);
 void call_id_text(const struct cell *c, const struct call *k, struct text *t);
+const char *call_id_z(const struct cell *c, const struct call *k, char buf[48]); /* buf, ended */
 void call_progress(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
 void call_answered(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
 void call_refused(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);

@@ -33,10 +33,10 @@ static uint16_t ring_one(struct cell *c, struct call *k, const struct binding *b
 	name_device(c, b, &dev);
 	if (cdr_open(c, l, text_span(&dev)))
 		return 0;
-	cell_log(c, LOG_ERROR, "limit.reached", LOG_Z("what", "records"));
+	leg_log(c, l, LOG_ERROR, "limit.reached", LOG_Z("what", "records"));
 	return 0; /* it rings without a record rather than not at all */
 out:
-	cell_log(c, LOG_ERROR, "limit.reached", LOG_Z("what", "branches"));
+	leg_log(c, l, LOG_ERROR, "limit.reached", LOG_Z("what", "branches"));
 	leg_end(c, l, CDR_CONGESTION, 503, 3);
 	leg_gone(c, l);
 	return 503;

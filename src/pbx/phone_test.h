@@ -127,6 +127,8 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 		snprintf(w->answer, sizeof w->answer, "%.*s", (int)out->u.answer.json.n, out->u.answer.json.p);
 		break;
 	case CELL_OUT_LOG:
+		if (strncmp(out->u.log.event, "call.", 5) == 0)
+			break; /* the ordinary life of a call: tests look for what is out of the ordinary */
 		w->n_logs++;
 		w->n_not_stored += strcmp(out->u.log.event, "cdr.not_stored") == 0;
 		snprintf(w->last_log, sizeof w->last_log, "%s", out->u.log.event);

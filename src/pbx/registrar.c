@@ -25,14 +25,16 @@ struct order {
 static void refuse(struct order *o, txn_id id, uint16_t status)
 {
 	struct cell *c = o->c;
-	char buf[20];
+	char buf[20], src[64];
+	struct text t = TEXT_ARRAY(src);
+	addr_put(&t, &o->from->remote);
 	reply_begin(c, o->req, o->from, status, stray_tag(c, o->req, buf));
 	if (status == 423)
 		sip_put_u(&c->b, SIP_H_MIN_EXPIRES, c->o.min_expires_s);
 	if (status == 503)
 		sip_put_u(&c->b, SIP_H_RETRY_AFTER, 30 + rng_below(&c->rng, 30));
 	c->refused++;
-	cell_log(c, LOG_INFO, "register.refused", LOG_S("extension", o->number), LOG_I("status", status));
+	cell_log(c, LOG_INFO, "register.refused", LOG_S("extension", o->number), LOG_I("status", status), LOG_S("source", text_span(&t)));
 	reply_send(c, id, 0, status, "", SPAN_NONE);
 }
 

@@ -147,10 +147,13 @@ void cell_on_request(void *ctx, txn_id id, const struct sip_msg *req, const stru
 /* Bytes that are no proper message: answered when there is enough to answer to. */
 void cell_bad_message(struct cell *c, const struct sip_msg *m, const struct sip_error *err, const struct sip_flow *from)
 {
-	cell_log(c, LOG_INFO, "sip.malformed", LOG_Z("why", err->reason), LOG_I("offset", err->offset), LOG_I("status", err->status));
+	char buf[64];
+	struct text src = TEXT_ARRAY(buf);
+	addr_put(&src, &from->remote);
+	cell_log(c, LOG_INFO, "sip.malformed", LOG_Z("why", err->reason), LOG_I("offset", err->offset), LOG_I("status", err->status),
+		 LOG_S("source", text_span(&src)));
 	if (!err->answerable || !err->status || m->method == SIP_ACK)
 		return;
-	char buf[20];
 	c->b.t = text_on(c->out, sizeof c->out);
 	sip_reply_begin(&c->b, m, from, err->status, err->reason, stray_tag(c, m, buf));
 	put_server(c, SIP_H_SERVER);

@@ -171,7 +171,8 @@ void media_event(struct cell *c, const struct media_event *e)
 	case MEDIA_EVENT_LATCHED:
 		break;
 	case MEDIA_EVENT_STRANGER:
-		cell_log(c, LOG_WARN, "media.stranger", LOG_I("slot", e->slot), LOG_I("port", e->source.port));
+		if (l)
+			leg_log(c, l, LOG_WARN, "media.stranger", LOG_I("slot", e->slot), LOG_I("port", e->source.port));
 		break;
 	case MEDIA_EVENT_CLOSED:
 		if (s->state != SLOT_CLOSING || s->leg != e->leg)

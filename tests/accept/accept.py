@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -166,6 +167,24 @@ def under_fire():
     return fire.point()
 
 
+def sanitizers():
+    """The live tests with the daemon built for ASan and UBSan, then for TSan: no finding in any report."""
+    found = []
+    for kind, variable in (("san", "ASAN_OPTIONS"), ("tsan", "TSAN_OPTIONS")):
+        rc, _, err = sh(["tools/build.sh", kind, "strowgerd", "strowger", "vphone"])
+        if rc:
+            return False, f"build {kind}: {err[-200:]}"
+        with tempfile.TemporaryDirectory(prefix="strowger-reports-") as tmp:
+            options = f"log_path={tmp}/report" + (":detect_leaks=1" if kind == "san" else ":halt_on_error=0:exitcode=0")
+            rc, out, _ = sh(["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "tests/live"], 3000,
+                            {"STROWGER_BUILD": str(ROOT / f"build-{kind}"), variable: options})
+            reports = [p.read_text(errors="replace") for p in pathlib.Path(tmp).iterdir()]
+        found.append((rc == 0 and not reports, f"{kind}: {(out.strip().splitlines() or ['nothing'])[-1]}, {len(reports)} reports"))
+        for text in reports[:3]:
+            print(text[:3000], file=sys.stderr)
+    return all(ok for ok, _ in found), "; ".join(f for _, f in found)
+
+
 POINTS = {
     "fresh": fresh,
     "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
@@ -184,6 +203,7 @@ POINTS = {
     "differential": differential,
     "fuzz": fuzz,
     "fuzz-all": fuzz_all,
+    "sanitizers": sanitizers,
     "budget": budget,
     "under-fire": under_fire,
     "bad-input": lambda: pytest(["test_bad_input.py", "test_provision.py"]),

@@ -20,7 +20,7 @@ def free_port_base():
     for base in range(21000 + os.getpid() % 40 * 500, 60000, 1000):
         socks = []
         try:
-            for kind, offs in ((socket.SOCK_DGRAM, (0, 2, 100, 101, 130)), (socket.SOCK_STREAM, (0, 2, 3))):
+            for kind, offs in ((socket.SOCK_DGRAM, (0, 2, 100, 101, 130)), (socket.SOCK_STREAM, (0, 2, 3, 5))):
                 for off in offs:
                     s = socket.socket(socket.AF_INET, kind)
                     socks.append(s)
