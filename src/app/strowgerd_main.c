@@ -1,7 +1,6 @@
 /* strowgerd: the switch. See README.md and `strowgerd --help`. */
 #include "app/strowgerd.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,6 +24,7 @@ int main(int argc, char **argv)
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGINT);
 	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &wanted, NULL); /* also in every thread started from here on */
 	rc = strowgerd_start(&d, &o);
 	if (rc != EXIT_CLEAN) {
@@ -32,8 +32,9 @@ int main(int argc, char **argv)
 		return rc;
 	}
 	strowgerd_ready(d);
-	while ((rc = sigwait(&wanted, &sig)) == EINTR)
-		;
+	while ((sig = sigwaitinfo(&wanted, NULL)) != SIGINT && sig != SIGTERM)
+		if (sig == SIGHUP)
+			strowgerd_reload(d);
 	signal(SIGINT, on_second_signal);
 	signal(SIGTERM, on_second_signal);
 	pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);

@@ -153,7 +153,10 @@ def fuzz():
     return rc == 0, "; ".join(out.strip().splitlines()[-4:])
 
 
+import tls  # noqa: E402: beside this file
+
 POINTS = {
+    **tls.POINTS,
     "fresh": fresh,
     "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
     "baresip": lambda: pytest(["test_baresip.py"]),
