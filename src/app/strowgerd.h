@@ -189,6 +189,9 @@ int64_t strowgerd_alive_us(const struct strowgerd *d); /* when the cell's thread
 int become_user(const struct daemon_opts *o);
 /* Prints the READY line. */
 void strowgerd_ready(const struct strowgerd *d);
+/* Certificates are read anew, and made anew where the site's names changed or the end is near; connections that are there keep
+ * theirs. What is wrong is logged, and all stays as it was. The listener for old phones follows at the next start. */
+void strowgerd_reload(struct strowgerd *d);
 void strowgerd_drain(struct strowgerd *d);
 void strowgerd_free(struct strowgerd *d);
 

@@ -48,10 +48,12 @@ int main(int argc, char **argv)
 	strowgerd_ready(d);
 	notify_say("READY=1");
 	while ((sig = wait_for_signal(&wanted)) != SIGINT && sig != SIGTERM) {
-		if (sig == SIGHUP)
+		if (sig == SIGHUP) {
 			strowgerd_reopen_log(d);
-		else if (notify_watchdog_us() && mono_us() - strowgerd_alive_us(d) < notify_watchdog_us() / 2)
+			strowgerd_reload(d);
+		} else if (notify_watchdog_us() && mono_us() - strowgerd_alive_us(d) < notify_watchdog_us() / 2) {
 			notify_say("WATCHDOG=1");
+		}
 	}
 	notify_say("STOPPING=1");
 	signal(SIGINT, on_second_signal);

@@ -305,7 +305,27 @@ static int open_web(struct strowgerd *d, struct http_opts *o, uint16_t port, str
 	return 0;
 }
 
-static int open_https(struct strowgerd *d, struct http_opts o)
+/* The same sockets, served with other certificates: who connects meanwhile waits in the backlog. */
+static int serve_anew(struct strowgerd *d, struct http_opts *o)
+{
+	for (unsigned i = 0; i < d->o.n_listen; i++) {
+		struct addr at = d->o.listen[i];
+		at.port = d->ports.https;
+		o->listen_fd = d->https[i] ? http_quiesce(d->https[i]) : -1;
+		http_stop(d->https[i]);
+		if (o->listen_fd < 0) /* the last one did not start */
+			o->listen_fd = tcp_listen(&at, HTTP_BACKLOG);
+		d->https[i] = o->listen_fd < 0 ? NULL : http_start(o);
+		if (!d->https[i]) {
+			if (o->listen_fd >= 0)
+				close(o->listen_fd);
+			return failed("cannot start HTTPS again");
+		}
+	}
+	return 0;
+}
+
+static int open_https(struct strowgerd *d, struct http_opts o, bool anew)
 {
 	char *cert = NULL, *key = NULL;
 	size_t n = 0;
@@ -316,7 +336,7 @@ static int open_https(struct strowgerd *d, struct http_opts o)
 	} else {
 		o.cert = cert;
 		o.key = key;
-		rc = open_web(d, &o, d->ports.https, d->https);
+		rc = anew ? serve_anew(d, &o) : open_web(d, &o, d->ports.https, d->https);
 	}
 	if (key)
 		explicit_bzero(key, n);
@@ -338,7 +358,7 @@ static int open_http(struct strowgerd *d)
 	o.threads = d->o.n_listen > 1 ? 2 : HTTP_THREADS;
 	int rc = open_web(d, &o, d->ports.http, d->http);
 	if (rc == 0)
-		rc = open_https(d, o);
+		rc = open_https(d, o, false);
 	if (rc != 0)
 		return rc;
 	o.threads = HTTP_CONTROL_THREADS;
@@ -368,6 +388,27 @@ static void open_metrics(struct strowgerd *d)
 	log_event(d->log, LOG_WARN, "metrics.not_served", LOG_I("port", at.port), LOG_Z("why", strerror(errno)));
 	if (fd >= 0)
 		close(fd);
+}
+
+void strowgerd_reload(struct strowgerd *d)
+{
+	char identity[256] = "";
+	struct site_certs was = d->certs;
+	pthread_mutex_lock(&d->world.site_mu);
+	(void)span_copyz(span_z(site_settings_of(d->world.site)->identity), identity, sizeof identity);
+	pthread_mutex_unlock(&d->world.site_mu);
+	int rc = certs_ready(&d->certs, &d->dir, &d->o, identity, d->log);
+	struct tls_ctx *ctx = rc == 0 ? certs_context(&d->certs, &d->dir, TLS_MODERN) : NULL;
+	if (!ctx) {
+		d->certs = was;
+		log_event(d->log, LOG_ERROR, "tls.not_reloaded", LOG_Z("kept", was.cert));
+		return;
+	}
+	sip_tcp_set_tls(d->tls, ctx);
+	tls_ctx_unref(ctx);
+	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log};
+	if (open_https(d, o, true) == 0)
+		log_event(d->log, LOG_INFO, "tls.reloaded", LOG_Z("file", d->certs.cert));
 }
 
 /* ---- all of it ---- */

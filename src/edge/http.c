@@ -244,12 +244,18 @@ struct http_server *http_start(const struct http_opts *o)
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
 		{o->makers ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, (void *)(uintptr_t)o->makers},
 		{MHD_OPTION_END, 0, NULL}};
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (o->cert ? (unsigned)MHD_USE_TLS : 0u);
+	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG | (o->cert ? (unsigned)MHD_USE_TLS : 0u);
 	s->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (s->mhd)
 		return s;
 	free(s);
 	return NULL;
+}
+
+int http_quiesce(struct http_server *s)
+{
+	MHD_socket fd = MHD_quiesce_daemon(s->mhd);
+	return fd == MHD_INVALID_SOCKET ? -1 : fd;
 }
 
 void http_stop(struct http_server *s)

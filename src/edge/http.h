@@ -26,6 +26,9 @@ struct http_opts {
 
 struct http_server;
 struct http_server *http_start(const struct http_opts *o); /* NULL: could not start; listen_fd is still the caller's */
+/* No new connections from now on; who connects waits in the backlog of the descriptor, which is the caller's again: another server
+ * may serve it. -1: it could not be had back. Follow it with http_stop. */
+int http_quiesce(struct http_server *s);
 /* No new connections; requests that run are finished. NULL allowed. */
 void http_stop(struct http_server *s);
 

@@ -10,6 +10,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import tls  # noqa: E402: beside this file
 import world  # noqa: E402
 os.chdir(ROOT)
 
@@ -186,6 +187,7 @@ def sanitizers():
 
 
 POINTS = {
+    **tls.POINTS,
     "fresh": fresh,
     "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
     "baresip": lambda: pytest(["test_baresip.py"]),

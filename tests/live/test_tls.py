@@ -1,6 +1,7 @@
 """SIP over TLS and HTTPS: the listeners of G10, certificates of the first start, policies, tickets over a kill, phones that call."""
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 from conftest import Daemon
-from sipkit import curl, show, wait_for
+from sipkit import Ua, add_generic, curl, header, show, wait_for
 from test_edge import Stream, options, status
 from test_six_directions import Vphone
 
@@ -198,3 +199,54 @@ def test_own_certificate_and_bad_ones(tmp_path):
         assert d.stop() == 0
     finally:
         d.clean()
+
+
+def shown(port):
+    """The certificate (DER) that a new connection gets."""
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+    with c.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=5)) as s:
+        return s.getpeercert(True)
+
+
+@pytest.mark.row("R26")
+def test_certificates_are_renewed_while_it_runs():
+    d = Daemon().start()
+    try:
+        first, held = shown(d.port_base + 1), TlsStream(d)
+        d.cli("settings", "set", "identity=pbx.example.test")
+        d.proc.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: shown(d.port_base + 1) != first and shown(d.port_base + 4) == shown(d.port_base + 1), 10)
+        names = subprocess.run(["openssl", "x509", "-in", d.site / "tls/server.crt", "-noout", "-ext", "subjectAltName"], capture_output=True, text=True)
+        assert "pbx.example.test" in names.stdout and "127.0.0.1" in names.stdout
+        assert ask(held) == 200  # who was there keeps its connection
+        renewed = shown(d.port_base + 1)
+        (d.site / "tls.crt").write_text("nonsense")
+        (d.site / "tls.key").write_text("nonsense")
+        d.proc.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: "tls.not_reloaded" in d.log, 5)
+        assert shown(d.port_base + 1) == shown(d.port_base + 4) == renewed
+        assert ask(TlsStream(d)) == 200
+        assert d.stop() == 0, d.log
+    finally:
+        d.clean()
+
+
+def test_sips_is_answered_with_sips(daemon):
+    """RFC 3261 12.1.1: a dialog begun by a sips URI has a sips Contact."""
+    cred = add_generic(daemon, 541)
+    sdp = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+    ua = Ua(daemon, cred["user"], cred["secret"])  # for its digest
+    for scheme in ("sips", "sip"):
+        s = TlsStream(daemon)
+        uri, auth = f"{scheme}:9196@127.0.0.1", ""
+        for n in (1, 2):
+            s.s.sendall(f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:{s.port};branch=z9hG4bK{scheme}{n}\r\nMax-Forwards: 70\r\n"
+                        f"From: <{scheme}:541@127.0.0.1>;tag={scheme}\r\nTo: <{uri}>\r\nCall-ID: {scheme}\r\nCSeq: {n} INVITE\r\n"
+                        f"Contact: <{scheme}:541@127.0.0.1:{s.port}>\r\n{auth}Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n".encode()
+                        + sdp)
+            got = next(r for r in iter(s.response, None) if status(r) >= 200)
+            if n == 1:
+                auth = ua.digest(got, "INVITE", uri)
+        assert got.startswith("SIP/2.0 200"), got
+        assert header(got, "Contact").startswith(f"<{scheme}:9196@127.0.0.1:{daemon.port_base + 1};transport="), got
