@@ -34,6 +34,8 @@ int cli_device_add(struct cli *c);
 int cli_remove(struct cli *c);
 int cli_settings_set(struct cli *c);
 int cli_feature(struct cli *c);
+int cli_audit_list(struct cli *c);
+int cli_audit_verify(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

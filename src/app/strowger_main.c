@@ -26,6 +26,8 @@ static const struct cli_command commands[] = {
 	{"device remove", "ID", cli_remove, "devices"},
 	{"settings show", "the site's settings", cli_show, "settings"},
 	{"settings set", "FIELD=VALUE...", cli_settings_set, NULL},
+	{"audit list", "[N] [--entity E] [--key K]: who changed what from where, newest first", cli_audit_list, "audit"},
+	{"audit verify", "is the record of changes whole? Names the first row that is not", cli_audit_verify, "audit"},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
