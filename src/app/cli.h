@@ -36,6 +36,9 @@ int cli_settings_set(struct cli *c);
 int cli_feature(struct cli *c);
 int cli_audit_list(struct cli *c);
 int cli_audit_verify(struct cli *c);
+int cli_backup_create(struct cli *c);
+int cli_backup_verify(struct cli *c);
+int cli_restore(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

@@ -28,6 +28,9 @@ static const struct cli_command commands[] = {
 	{"settings set", "FIELD=VALUE...", cli_settings_set, NULL},
 	{"audit list", "[N] [--entity E] [--key K]: who changed what from where, newest first", cli_audit_list, "audit"},
 	{"audit verify", "is the record of changes whole? Names the first row that is not", cli_audit_verify, "audit"},
+	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},
+	{"backup verify", "DIR: is every file there and as it was?", cli_backup_verify, NULL},
+	{"backup restore", "DIR: the site (--site) becomes what it was; the daemon must be stopped", cli_restore, NULL},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };

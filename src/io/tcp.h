@@ -6,7 +6,7 @@
 
 /* A listening socket (SO_REUSEADDR; IPv6 is IPv6 only). -1: errno. */
 int tcp_listen(const struct addr *a, int backlog) __attribute__((warn_unused_result));
-/* The next connection; -1 and EAGAIN when none waits. TCP_NODELAY is set. */
+/* The next connection; -1 and EAGAIN when none waits. TCP_NODELAY is set, and the kernel probes a quiet peer (60 s). */
 int tcp_accept(int listener, struct addr *remote, struct addr *local) __attribute__((warn_unused_result));
 /* Starts connecting, from our address when from has a family (its port is ignored). -1: errno. Writable when done: ask tcp_error. */
 int tcp_connect(const struct addr *to, const struct addr *from) __attribute__((warn_unused_result));

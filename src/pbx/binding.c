@@ -181,12 +181,24 @@ void binding_site_changed(struct cell *c)
 	}
 }
 
-/* The connection is gone; the next request will make one to where the phone said it listens. */
+bool binding_outbound(const struct binding *b)
+{
+	return b->reg_id && b->len[BIND_INSTANCE];
+}
+
+/* The connection is gone; the next request will make one to where the phone said it listens. A flow of RFC 5626 is nothing but
+ * its connection: it goes with it, and the phone's other flows serve. Over TLS nobody can be called back: the binding waits
+ * for the phone. */
 void binding_flow_closed(struct cell *c, const struct sip_flow *flow)
 {
-	for (struct binding *b = c->bind_first; b; b = b->all_next) {
+	for (struct binding *b = c->bind_first, *next; b; b = next) {
+		next = b->all_next;
 		if (!b->flow.conn || b->flow.conn != flow->conn)
 			continue;
+		if (binding_outbound(b)) {
+			binding_drop(c, b, true);
+			continue;
+		}
 		struct sip_uri u;
 		struct addr a;
 		b->flow.conn = 0;

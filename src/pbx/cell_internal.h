@@ -298,6 +298,10 @@ static inline struct span block_span(const struct block *b)
 void cell_log_write(struct cell *c, enum log_level level, const char *event, const struct log_field *f, size_t n);
 void put_host(struct cell *c, struct text *t, const struct sip_flow *flow); /* our name towards this flow */
 void put_contact(struct cell *c, struct span user, const struct sip_flow *flow);
+/* In a request to target: who is reached by sips is given sips (RFC 5630 3.1.3). */
+void put_contact_to(struct cell *c, struct span user, const struct sip_flow *flow, struct span target);
+/* In the answer to req, which may ask for sips (RFC 3261 12.1.1). */
+void put_contact_for(struct cell *c, struct span user, const struct sip_flow *flow, const struct sip_msg *req);
 void put_server(struct cell *c, enum sip_hdr_id id);
 extern const char cell_allow[];
 struct span new_tag(struct cell *c, char buf[20]);
@@ -341,6 +345,8 @@ bool binding_must_store(const struct cell *c, const struct binding *b);
 void binding_store(struct cell *c, struct binding *b);
 void binding_restore(struct cell *c, const struct binding_row *row);
 void binding_site_changed(struct cell *c);
+/* One of a phone's flows (RFC 5626): has a reg-id and an instance. */
+bool binding_outbound(const struct binding *b);
 void binding_flow_closed(struct cell *c, const struct sip_flow *flow);
 uint32_t binding_drop_all(struct cell *c, struct span number);
 
@@ -424,6 +430,9 @@ void call_no_answer(struct cell *c, struct call *k, struct leg *l, uint16_t stat
 void call_end(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
 const char *call_state_name(enum call_state s);
 uint16_t cause_of(uint16_t status);
+/* The flow that this leg's INVITE went by has failed (430, or the connection broke): its binding goes, and another flow of the
+ * same phone rings, if there is one that does not yet. */
+void fork_next_flow(struct cell *c, struct leg *l);
 void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext);
 void test_answer(struct cell *c, struct call *k);
 

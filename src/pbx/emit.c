@@ -55,18 +55,38 @@ void put_host(struct cell *c, struct text *t, const struct sip_flow *flow)
 		addr_put_host(t, &flow->local);
 }
 
-void put_contact(struct cell *c, struct span user, const struct sip_flow *flow)
+static void contact(struct cell *c, struct span user, const struct sip_flow *flow, bool secure)
 {
 	struct text *t = &c->b.t;
 	sip_head(&c->b, SIP_H_CONTACT);
-	text_lit(t, "<sip:");
+	text_z(t, secure ? "<sips:" : "<sip:");
 	sip_escape_user(t, user);
 	text_putc(t, '@');
 	addr_put(t, &flow->local);
 	text_lit(t, ";transport=");
-	text_z(t, sip_transport_param(flow->transport));
+	/* RFC 5630 3.1.1: sips says TLS; transport=tls would say it twice, and in a word that is withdrawn there */
+	text_z(t, sip_transport_param(secure ? SIP_TCP : flow->transport));
 	text_putc(t, '>');
 	sip_eol(&c->b);
+}
+
+void put_contact(struct cell *c, struct span user, const struct sip_flow *flow)
+{
+	contact(c, user, flow, false);
+}
+
+void put_contact_to(struct cell *c, struct span user, const struct sip_flow *flow, struct span target)
+{
+	contact(c, user, flow, flow->transport == SIP_TLS && span_istarts(target, SPAN_LIT("sips:")));
+}
+
+void put_contact_for(struct cell *c, struct span user, const struct sip_flow *flow, const struct sip_msg *req)
+{
+	struct sip_contact_iter it = {0};
+	struct sip_nameaddr a;
+	bool secure = req->ruri.scheme == SIP_SCHEME_SIPS ||
+		      (sip_contact_next(req, SIP_H_CONTACT, &it, &a) > 0 && !a.star && a.uri.scheme == SIP_SCHEME_SIPS);
+	contact(c, user, flow, secure && flow->transport == SIP_TLS);
 }
 
 void put_server(struct cell *c, enum sip_hdr_id id)

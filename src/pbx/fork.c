@@ -49,6 +49,43 @@ static int64_t ring_time(const struct cell *c, const struct site_extension *ext)
 	return (int64_t)(ext->row.ring_s ? ext->row.ring_s : c->settings->ring_s) * SECOND_US;
 }
 
+/* Of a phone's flows only one rings (RFC 5626 5.3): one whose connection is there, the newest of these. */
+static bool better(const struct binding *x, const struct binding *y)
+{
+	bool x_up = x->flow.conn || x->flow.transport == SIP_UDP, y_up = y->flow.conn || y->flow.transport == SIP_UDP;
+	int64_t x_at = x->expires_us - x->granted_us, y_at = y->expires_us - y->granted_us;
+	return x_up != y_up ? x_up : x_at != y_at ? x_at > y_at : x->seq > y->seq;
+}
+
+static bool is_best_flow(const struct binding *b)
+{
+	for (const struct binding *x = binding_outbound(b) ? b->aor->first : NULL; x; x = x->next)
+		if (x != b && binding_outbound(x) && span_eq(binding_text(x, BIND_INSTANCE), binding_text(b, BIND_INSTANCE)) && better(x, b))
+			return false;
+	return true;
+}
+
+void fork_next_flow(struct cell *c, struct leg *l)
+{
+	struct aor *aor = aor_find(c, span_z(l->ext));
+	struct binding *failed = NULL;
+	const struct call *k = l->call;
+	for (struct binding *b = aor ? aor->first : NULL; b && !failed; b = b->next)
+		if (b->device_id == l->device_id && binding_outbound(b) && span_eq(binding_text(b, BIND_CONTACT), block_span(&l->contact)) &&
+		    sip_flow_same(&b->flow, &l->flow))
+			failed = b;
+	if (!failed)
+		return;
+	bool wanted = k->caller && !k->caller->ended && !k->winner;
+	binding_drop(c, failed, true);
+	aor = aor_find(c, span_z(l->ext)); /* gone with its last */
+	for (struct binding *b = wanted && aor ? aor->first : NULL; b; b = b->next)
+		if (b->device_id == l->device_id && binding_outbound(b) && is_best_flow(b)) {
+			(void)ring_one(c, l->call, b);
+			return;
+		}
+}
+
 void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
 {
 	const struct aor *aor = aor_find(c, span_z(ext->row.number));
@@ -59,6 +96,8 @@ void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
 			skipped++;
 			continue;
 		}
+		if (!is_best_flow(b))
+			continue;
 		uint16_t r = ring_one(c, k, b);
 		fault = r ? r : fault;
 		rung += r == 0;

@@ -120,6 +120,9 @@ void cell_on_cancel(void *ctx, txn_id id, const struct sip_msg *cancel)
 void indialog_response(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *resp, uint16_t status)
 {
 	struct leg_arg arg = {.id = id, .msg = resp, .status = status};
+	if (id == l->inv && !l->inbound && (status == 430 || (!resp && status == 503)) &&
+	    (l->state == LEG_OUT_CALLING || l->state == LEG_OUT_RINGING))
+		fork_next_flow(c, l);
 	if (id == l->inv && !l->inbound)
 		leg_event(c, l, status < 200 ? LEG_EV_1XX : status < 300 ? LEG_EV_2XX : LEG_EV_FAIL, &arg);
 	else if (status < 200)

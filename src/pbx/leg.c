@@ -160,7 +160,7 @@ void leg_send_ring(struct cell *c, struct leg *l, uint16_t status, bool with_sdp
 		return;
 	l->early_status = status;
 	reply_begin(c, &req, &from, status, span_z(l->tag));
-	put_contact(c, own_user(l), &from);
+	put_contact_for(c, own_user(l), &from, &req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	reply_send(c, l->inv, l->h, status, with_sdp ? "application/sdp" : "", with_sdp ? block_span(&l->local_sdp) : SPAN_NONE);
 }
@@ -181,7 +181,7 @@ bool leg_send_answer(struct cell *c, struct leg *l)
 	l->unacked = l->inv;
 	l->dlg.state = DIALOG_CONFIRMED;
 	reply_begin(c, &req, &from, 200, span_z(l->tag));
-	put_contact(c, own_user(l), &from);
+	put_contact_for(c, own_user(l), &from, &req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	reply_send(c, l->inv, l->h, 200, "application/sdp", block_span(sdp));
 	if (l->wanted_sdp.n)
@@ -256,7 +256,7 @@ static void put_invite(struct cell *c, struct leg *l)
 	sip_eol(b);
 	sip_put_z(b, SIP_H_CALL_ID, l->call_id);
 	sip_put_z(b, SIP_H_CSEQ, "1 INVITE");
-	put_contact(c, own_user(l), &l->flow);
+	put_contact_to(c, own_user(l), &l->flow, block_span(&l->contact));
 	sip_head(b, SIP_H_P_ASSERTED_IDENTITY);
 	put_identity(c, l);
 	sip_eol(b);

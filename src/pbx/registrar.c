@@ -84,6 +84,25 @@ static uint16_t read_contacts(struct order *o)
 	return 0;
 }
 
+/* The Contact says another address than the packet: a router between us translates. Behind a proxy (Path) it is the proxy's
+ * business. */
+static bool behind_nat(const struct order *o, const struct wish *w)
+{
+	struct sip_uri u;
+	struct addr a;
+	return o->from->transport == SIP_UDP && !o->path.n && !sip_uri_parse(w->uri, &u) && !sip_uri_addr(&u, 5060, &a) &&
+	       !addr_eq(&a, &o->from->remote);
+}
+
+static int64_t longest_expires(const struct order *o, const struct wish *w)
+{
+	const struct cell *c = o->c;
+	uint32_t nat = (uint32_t)c->settings->nat_expires_s;
+	if (nat < c->o.min_expires_s)
+		nat = c->o.min_expires_s;
+	return behind_nat(o, w) && nat < c->o.max_expires_s ? nat : c->o.max_expires_s;
+}
+
 static bool same_contact(const struct binding *b, struct span uri)
 {
 	struct span have = binding_text(b, BIND_CONTACT);
@@ -135,8 +154,8 @@ static uint16_t check(struct order *o)
 			return 500; /* late or repeated: the newer one stands */
 		if (w->expires_s > 0 && w->expires_s < c->o.min_expires_s)
 			return 423;
-		if (w->expires_s > c->o.max_expires_s)
-			w->expires_s = c->o.max_expires_s;
+		if (w->expires_s > longest_expires(o, w))
+			w->expires_s = longest_expires(o, w);
 		if (!w->old && w->expires_s)
 			fresh++;
 	}
@@ -263,6 +282,16 @@ static void put_bindings(struct cell *c, const struct aor *a)
 	}
 }
 
+static bool outbound(const struct order *o)
+{
+	if (!sip_has_token(o->req, SIP_H_SUPPORTED, "outbound") && !sip_has_token(o->req, SIP_H_REQUIRE, "outbound"))
+		return false;
+	for (int i = 0; i < o->n; i++)
+		if (o->wish[i].reg_id && o->wish[i].instance.n && o->wish[i].expires_s)
+			return true;
+	return false;
+}
+
 static void accept(struct order *o, txn_id id)
 {
 	struct cell *c = o->c;
@@ -271,6 +300,8 @@ static void accept(struct order *o, txn_id id)
 	put_bindings(c, aor_find(c, o->number));
 	if (o->path.n)
 		sip_put(&c->b, SIP_H_PATH, o->path);
+	if (outbound(o)) /* RFC 5626 6: its flows are kept apart, and it must keep them alive */
+		sip_put_z(&c->b, SIP_H_REQUIRE, "outbound");
 	c->registrations++;
 	reply_send(c, id, 0, 200, "", SPAN_NONE);
 }

@@ -403,6 +403,11 @@ static void wall_clock_jumps(void **state)
 	w_close(w);
 }
 
+static int64_t cell_now_ms(const struct world *w)
+{
+	return (w->now + INT64_C(1700000000) * SEC) / MS;
+}
+
 static void flow_of_tcp(void **state)
 {
 	(void)state;
@@ -420,6 +425,103 @@ static void flow_of_tcp(void **state)
 	a.flow.remote.port = 5061;
 	take_request(w, &a, SIP_INVITE);
 	w_run(w, 120 * (int64_t)SEC);
+	w_close(w);
+}
+
+/* A router between us: over UDP the phone comes again before the router forgets it; its requests go where it came from. */
+static void behind_nat_comes_often(void **state)
+{
+	(void)state;
+	struct phone a, b;
+	struct side sb;
+	struct world *w = two_phones(&a, &b);
+	snprintf(a.contact, sizeof a.contact, "sip:201@192.168.7.2:5060");
+	register_phone(w, &a);
+	assert_int_equal(w->binding.expires_wall_ms, cell_now_ms(w) + 3 * 60000);
+	register_phone(w, &b);
+	assert_int_equal(w->binding.expires_wall_ms, cell_now_ms(w) + 3 * 3600000);
+	call(w, &sb, &b, "201", "", SDP(&b));
+	const struct sip_msg *inv = take_request(w, &a, SIP_INVITE);
+	assert_true(span_eqz(inv->ruri.all, "sip:201@192.168.7.2:5060"));
+	w_run(w, 50 * (int64_t)SEC);
+	assert_int_equal(cell_counts(w->cell).bindings, 2);
+	w_run(w, 60 * (int64_t)SEC);
+	assert_int_equal(cell_counts(w->cell).bindings, 1);
+	w_close(w);
+}
+
+/* A proxy before the phone (RFC 3327): its Path is the Route of what we send. */
+static void path_is_the_route(void **state)
+{
+	(void)state;
+	struct phone a, b;
+	struct side sb;
+	struct world *w = two_phones(&a, &b);
+	snprintf(a.contact, sizeof a.contact, "sip:201@192.168.7.2:5060");
+	send_register(w, &a, "<sip:201@192.168.7.2:5060>", "Path: <sip:192.0.2.9;lr;ob>\r\nRequire: path\r\nExpires: 3600\r\n");
+	struct digest_challenge ch;
+	learn(&a, take_status(w, &a, 401), &ch);
+	send_register(w, &a, "<sip:201@192.168.7.2:5060>", "Path: <sip:192.0.2.9;lr;ob>\r\nRequire: path\r\nExpires: 3600\r\n");
+	const struct sip_msg *ok = take_status(w, &a, 200);
+	assert_true(span_eqz(sip_hdr_value(ok, SIP_H_PATH), "<sip:192.0.2.9;lr;ob>"));
+	assert_true(span_find(ok->raw, SPAN_LIT("expires=3600")) > 0); /* what lies behind the proxy is its business */
+	register_phone(w, &b);
+	call(w, &sb, &b, "201", "", SDP(&b));
+	const struct sip_msg *inv = take_request(w, &a, SIP_INVITE);
+	assert_true(span_eqz(sip_hdr_value(inv, SIP_H_ROUTE), "<sip:192.0.2.9;lr;ob>"));
+	w_run(w, 120 * (int64_t)SEC);
+	w_close(w);
+}
+
+static void register_flow(struct world *w, struct phone *p, uint32_t conn, uint16_t port, int reg_id)
+{
+	char contact[256];
+	p->flow.transport = SIP_TLS;
+	p->flow.conn = conn;
+	p->flow.remote.port = port;
+	snprintf(p->reg_call_id, sizeof p->reg_call_id, "flow-%d", reg_id);
+	snprintf(contact, sizeof contact, "<sip:201@192.168.7.2:5061;transport=tls;ob>;reg-id=%d;+sip.instance=\"<urn:uuid:1>\"", reg_id);
+	send_register(w, p, contact, "Supported: outbound, path\r\nRequire: outbound\r\nExpires: 600\r\n");
+	const struct sip_msg *m = take(w, p);
+	if (m && m->status == 401) {
+		struct digest_challenge ch;
+		learn(p, m, &ch);
+		send_register(w, p, contact, "Supported: outbound, path\r\nExpires: 600\r\n");
+		m = take(w, p);
+	}
+	assert_non_null(m);
+	assert_int_equal(m->status, 200);
+	assert_true(sip_has_token(m, SIP_H_REQUIRE, "outbound"));
+}
+
+/* Two flows of one phone (RFC 5626): the newest rings, alone; when it fails the other does; a flow ends with its connection. */
+static void two_flows_of_one_phone(void **state)
+{
+	(void)state;
+	struct phone first, second, b;
+	struct side sb;
+	struct world *w = two_phones(&first, &b);
+	register_phone(w, &b);
+	register_flow(w, &first, 11, 40001, 1);
+	w_run(w, 5 * SEC);
+	second = first;
+	register_flow(w, &second, 12, 40002, 2);
+	assert_int_equal(cell_counts(w->cell).bindings, 3);
+	call(w, &sb, &b, "201", "", SDP(&b));
+	const struct sip_msg *inv = take_request(w, &second, SIP_INVITE);
+	assert_true(span_starts(inv->via.transport, SPAN_LIT("TLS")));
+	nothing(w, &first);
+	/* its connection is gone while it rings */
+	struct cell_in in = {.kind = CELL_IN_FLOW_CLOSED, .u.sip.flow = second.flow};
+	w_step(w, &in);
+	assert_int_equal(cell_counts(w->cell).bindings, 2);
+	take_request(w, &first, SIP_INVITE);
+	/* and the last: the caller hears that nobody is there */
+	in.u.sip.flow = first.flow;
+	w_step(w, &in);
+	assert_int_equal(cell_counts(w->cell).bindings, 1);
+	take_status(w, &b, 480);
+	w_run(w, 40 * (int64_t)SEC);
 	w_close(w);
 }
 
@@ -443,5 +545,8 @@ static const struct test_case cases[] = {
 	CASE(restored_bindings_are_replaced, "C48"),
 	CASE(wall_clock_jumps, "R15"),
 	CASE(flow_of_tcp, ""),
+	CASE(behind_nat_comes_often, "G12"),
+	CASE(path_is_the_route, "G12"),
+	CASE(two_flows_of_one_phone, "G12"),
 };
 TEST_MAIN("pbx_registrar", cases)

@@ -8,7 +8,7 @@ static void put_answer(struct cell *c, txn_id id, struct leg *l, const struct si
 {
 	(void)dialog_refresh_target(&l->dlg, &c->slab, req);
 	reply_begin(c, req, from, 200, span_z(l->tag));
-	put_contact(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), from);
+	put_contact_for(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), from, req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	if (req->method == SIP_INVITE)
 		l->unacked = id;
@@ -34,7 +34,7 @@ static bool send_offer(struct cell *c, struct leg *l, const struct sdp_media *fr
 		return false;
 	c->b.t = text_on(c->out, sizeof c->out);
 	dialog_request_begin(&l->dlg, &c->b, SIP_INVITE, 0, sip_branch(&c->rng, branch));
-	put_contact(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), &l->dlg.flow);
+	put_contact_to(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), &l->dlg.flow, l->dlg.remote_target);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	put_server(c, SIP_H_USER_AGENT);
 	if (!sip_finish(&c->b, "application/sdp", block_span(&l->offer_sdp)) ||

@@ -1,7 +1,7 @@
 /* What a request is for: the checks of RFC 3261 8.2 in their order, then the method. */
 #include "pbx/watch.h"
 
-static const char *const extensions_known[] = {NULL}; /* option tags that we support: none yet */
+static const char *const extensions_known[] = {"outbound", "path", NULL}; /* option tags that we support */
 
 /* Answered without state and without a look at who asks: nothing of the site is told. */
 static void refuse_stranger(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, uint16_t status)

@@ -12,7 +12,7 @@
 #include "io/file.h"
 #include "store/store_int.h"
 
-enum { GENERATIONS = 3, SETTLE_MS = 3000, PATH = 512, COPY_MAX = 256 << 20 };
+enum { GENERATIONS = 3, SETTLE_MS = 3000, AGAIN_MS = 60000, PATH = 512, COPY_MAX = 256 << 20 };
 
 static void good_path(char dst[PATH], const char *dir, int generation)
 {
@@ -46,20 +46,56 @@ static int copy_tables(sqlite3 *db)
 	return rc;
 }
 
+static int attach(sqlite3 *db, const char *path)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(db, "ATTACH ? AS src", -1, &st, NULL);
+	if (rc == SQLITE_OK) {
+		store_bind_text(st, 1, path);
+		rc = sqlite3_step(st);
+	}
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Nothing but the times of migrations differs: the older copies stay as they are, however often the switch starts. */
+static bool same_config(const char *a, const char *b)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	bool same = access(b, R_OK) == 0 && sqlite3_open_v2(a, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK && attach(db, b) == SQLITE_OK &&
+		    sqlite3_prepare_v2(db, "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN "
+					   "('cdr', 'audit', 'migrations')", -1, &st, NULL) == SQLITE_OK;
+	while (same && sqlite3_step(st) == SQLITE_ROW) {
+		const unsigned char *t = sqlite3_column_text(st, 0);
+		sqlite3_stmt *d = NULL;
+		char *sql = sqlite3_mprintf("SELECT EXISTS (SELECT * FROM main.\"%w\" EXCEPT SELECT * FROM src.\"%w\") + "
+					    "EXISTS (SELECT * FROM src.\"%w\" EXCEPT SELECT * FROM main.\"%w\")", t, t, t, t);
+		same = sql && sqlite3_prepare_v2(db, sql, -1, &d, NULL) == SQLITE_OK && sqlite3_step(d) == SQLITE_ROW && sqlite3_column_int(d, 0) == 0;
+		sqlite3_finalize(d);
+		sqlite3_free(sql);
+	}
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return same;
+}
+
 static bool copy_config(const char *dir, const char *to)
 {
 	sqlite3 *db = NULL;
-	char attach[PATH + 64];
+	char src[PATH];
+	snprintf(src, sizeof src, "%s/strowger.db", dir);
 	(void)unlink(to);
-	snprintf(attach, sizeof attach, "ATTACH 'file:%s/strowger.db?mode=ro' AS src", dir);
-	int rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, NULL);
+	if (access(src, R_OK) != 0)
+		return false; /* ATTACH would make it */
+	int rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	sqlite3_busy_timeout(db, 2000);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = store_migrate(db);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, attach, NULL, NULL, NULL);
+		rc = attach(db, src);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
@@ -71,6 +107,15 @@ static bool copy_config(const char *dir, const char *to)
 	return ok && chmod(to, 0600) == 0;
 }
 
+static int sync_folder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd >= 0 ? fsync(fd) : -1;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 int store_keep_good(const char *dir)
 {
 	char good[PATH], from[PATH], to[PATH];
@@ -80,6 +125,9 @@ int store_keep_good(const char *dir)
 		(void)unlink(from);
 		return -1;
 	}
+	good_path(to, dir, 1);
+	if (same_config(from, to))
+		return unlink(from);
 	for (int g = GENERATIONS - 1; g >= 1; g--) {
 		good_path(from, dir, g);
 		good_path(to, dir, g + 1);
@@ -87,12 +135,7 @@ int store_keep_good(const char *dir)
 	}
 	good_path(from, dir, 0);
 	good_path(to, dir, 1);
-	int rc = rename(from, to), fd = open(good, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		rc = fsync(fd) ? -1 : rc;
-		close(fd);
-	}
-	return rc;
+	return rename(from, to) == 0 ? sync_folder(good) : -1;
 }
 
 /* ---- the keeper's thread ------------------------------------------------------------------------------------------------ */
@@ -100,6 +143,7 @@ int store_keep_good(const char *dir)
 static void *keeper(void *arg)
 {
 	struct store *s = arg;
+	bool failed = false;
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
 		while (!s->keep_stop && s->kept == s->changes)
@@ -107,18 +151,22 @@ static void *keeper(void *arg)
 		if (s->kept == s->changes)
 			break;
 		uint64_t seen = s->changes;
-		int64_t until_ms = store_now_ms() + SETTLE_MS;
+		int64_t until_ms = store_now_ms() + (failed ? AGAIN_MS : SETTLE_MS);
 		struct timespec t = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
 		while (!s->keep_stop && pthread_cond_timedwait(&s->keep_wake, &s->lock, &t) != ETIMEDOUT) {
 		}
-		if (!s->keep_stop && s->changes != seen && s->changes - s->kept < 1000)
+		if (!s->keep_stop && !failed && s->changes != seen && s->changes - s->kept < 1000)
 			continue; /* not settled */
 		seen = s->changes;
 		pthread_mutex_unlock(&s->lock);
-		if (store_keep_good(s->dir) != 0)
+		failed = store_keep_good(s->dir) != 0;
+		if (failed)
 			log_event(s->log, LOG_WARN, "store.good_copy_failed", LOG_Z("folder", s->dir), LOG_I("errno", errno));
 		pthread_mutex_lock(&s->lock);
-		s->kept = seen;
+		if (!failed)
+			s->kept = seen;
+		else if (s->keep_stop)
+			break;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -154,28 +202,45 @@ static bool is_good(const char *path)
 	return ok;
 }
 
-static bool put_in_place(const char *good, const char *db)
+static bool copy_of(const char *good, const char *to)
 {
 	char *mem = NULL;
 	size_t n = 0;
-	bool ok = file_read(good, COPY_MAX, &mem, &n) == 0 && file_write(db, span_mem(mem, n), true) == 0;
+	bool ok = file_read(good, COPY_MAX, &mem, &n) == 0 && file_write(to, span_mem(mem, n), true) == 0;
 	free(mem);
 	return ok;
 }
 
+static int newest_good(const char *dir, char good[PATH], struct stat *sb)
+{
+	for (int g = 1; g <= GENERATIONS; g++) {
+		good_path(good, dir, g);
+		if (stat(good, sb) == 0 && is_good(good))
+			return g;
+	}
+	return 0;
+}
+
+/* A site has good copies only once it had a database: one that is away or empty was lost, perhaps between two steps of a recovery. */
+bool store_was_lost(const char *dir)
+{
+	char path[PATH];
+	struct stat sb;
+	snprintf(path, sizeof path, "%s/strowger.db", dir);
+	if (stat(path, &sb) == 0 && sb.st_size > 0)
+		return false;
+	return newest_good(dir, path, &sb) != 0;
+}
+
 bool store_recover(const char *dir, struct log_sink *log)
 {
+	/* the database first: a file without its -wal could pass for a whole one of an earlier day */
 	static const char *const parts[] = {"", "-wal", "-shm"};
-	char good[PATH], db[PATH], aside[PATH + 64];
+	char good[PATH], db[PATH], fresh[PATH + 8], aside[PATH + 64];
 	struct stat sb = {0};
-	int g = 1;
 	snprintf(db, sizeof db, "%s/strowger.db", dir);
-	for (; g <= GENERATIONS; g++) {
-		good_path(good, dir, g);
-		if (stat(good, &sb) == 0 && is_good(good))
-			break;
-	}
-	if (g > GENERATIONS)
+	snprintf(fresh, sizeof fresh, "%s.new", db);
+	if (!newest_good(dir, good, &sb) || !copy_of(good, fresh))
 		return false;
 	long long now = (long long)time(NULL);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -185,7 +250,7 @@ bool store_recover(const char *dir, struct log_sink *log)
 		if (rename(from, aside) != 0 && errno != ENOENT)
 			return false;
 	}
-	if (!put_in_place(good, db))
+	if (rename(fresh, db) != 0 || sync_folder(dir) != 0)
 		return false;
 	snprintf(aside, sizeof aside, "%s/strowger.db.damaged-%lld", dir, now);
 	log_event(log, LOG_ERROR, "store.recovered", LOG_Z("from", good), LOG_I("copied_s_ago", now - (long long)sb.st_mtime), LOG_Z("damaged_kept_as", aside),

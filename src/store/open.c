@@ -32,6 +32,7 @@ static const char reg_schema[] =
 	"CREATE TABLE IF NOT EXISTS binding (extension TEXT, contact TEXT, instance TEXT, device_id INTEGER, call_id TEXT, "
 	"user_agent TEXT, path TEXT, reg_id INTEGER, cseq INTEGER, transport INTEGER, listener INTEGER, remote TEXT, local TEXT, "
 	"expires_ms INTEGER, registered_ms INTEGER, PRIMARY KEY (extension, contact, instance)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS life (id INTEGER PRIMARY KEY, wall_ms INTEGER);"
 	"PRAGMA user_version = 1";
 
 #define Q10 "?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
@@ -56,6 +57,7 @@ const char *const store_stmt_sql[ST_N] = {
 	[ST_EXT_READ] = EXTENSION_SELECT " WHERE id = ?",
 	[ST_DEV_READ] = DEVICE_SELECT " WHERE id = ?",
 	[ST_DEV_OF] = "SELECT id FROM device WHERE extension = ? ORDER BY id LIMIT 1",
+	[ST_CDR_OPEN] = "SELECT 1 FROM cdr WHERE closed = 0 LIMIT 1",
 	[ST_SETTINGS_FIND] = "SELECT id, revision FROM site_settings WHERE id = 1",
 	[ST_SETTINGS_INSERT] = SITE_SETTINGS_INSERT,
 	[ST_SETTINGS_UPDATE] = SITE_SETTINGS_UPDATE,
@@ -77,6 +79,7 @@ const char *const store_reg_sql[RG_N] = {
 	[RG_DROP] = "DELETE FROM binding WHERE extension = ? AND contact = ? AND instance = ?",
 	[RG_SUB_PUT] = store_subs_put,
 	[RG_SUB_DROP] = store_subs_drop,
+	[RG_LIFE] = "INSERT OR REPLACE INTO life VALUES (1, ?)",
 };
 
 int64_t store_now_ms(void)
@@ -258,6 +261,12 @@ static int open_main(struct store *s, struct store_error *err)
 {
 	char path[448];
 	snprintf(path, sizeof path, "%s/strowger.db", s->dir);
+	if (store_was_lost(s->dir)) {
+		store_fail(err, "%s: it is not there, though %s/good has copies of it; to begin a new site, take that folder away too", path, s->dir);
+		if (err)
+			err->damaged = true;
+		return -1;
+	}
 	if (refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
 		return -1;
 	int rc = store_migrate(s->db);
@@ -270,37 +279,102 @@ static int open_main(struct store *s, struct store_error *err)
 	return open_db(path, &s->rd, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", err);
 }
 
+/* ---- registrations ------------------------------------------------------------------------------------------------------ */
+
+static int open_reg(struct store *s, const char *path, struct store_error *err)
+{
+	if (open_db(path, &s->reg, reg_pragmas, err) != 0)
+		return -1;
+	int rc = sqlite3_exec(s->reg, reg_schema, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(s->reg, store_subs_schema, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = store_prepare(s->reg, store_reg_sql, s->rg, RG_N);
+	if (rc != SQLITE_OK)
+		fail_sqlite(err, path, s->reg, rc);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
+static void close_reg(struct store *s)
+{
+	for (int i = 0; i < RG_N; i++) {
+		sqlite3_finalize(s->rg[i]);
+		s->rg[i] = NULL;
+	}
+	sqlite3_close(s->reg);
+	s->reg = NULL;
+}
+
+/* The rows that can be read, from the front up to the damage and from the back down to it. */
+static int salvage(struct store *s, const char *aside)
+{
+	static const char *const walk[] = {
+		"SELECT " BINDING_COLUMNS " FROM binding",
+		"SELECT " BINDING_COLUMNS " FROM binding ORDER BY extension DESC, contact DESC, instance DESC",
+	};
+	sqlite3 *old = NULL;
+	struct binding_row b;
+	int n = 0;
+	if (sqlite3_open_v2(aside, &old, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK && store_run(s->rg[RG_BEGIN]) == 0) {
+		for (int i = 0; i < 2; i++) {
+			sqlite3_stmt *st = NULL;
+			if (sqlite3_prepare_v2(old, walk[i], -1, &st, NULL) == SQLITE_OK)
+				while (sqlite3_step(st) == SQLITE_ROW)
+					if (store_read_binding(st, &b) == 0) {
+						store_bind_binding(s->rg[RG_PUT], &b);
+						n += store_run(s->rg[RG_PUT]) == 0 && i == 0;
+					}
+			sqlite3_finalize(st);
+		}
+		store_run(s->rg[RG_COMMIT]);
+	}
+	sqlite3_close(old);
+	return n;
+}
+
 /* Registrations come back by themselves within an hour: a damaged file is set aside, not a reason to stay down. */
+int store_heal_registrations(struct store *s)
+{
+	static const char *const parts[] = {"", "-wal", "-shm"};
+	char path[448], from[464], aside[512];
+	long long now = (long long)time(NULL);
+	close_reg(s);
+	snprintf(path, sizeof path, "%s/registrations.db", s->dir);
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		snprintf(from, sizeof from, "%s%s", path, parts[i]);
+		snprintf(aside, sizeof aside, "%s.damaged-%lld%s", path, now, parts[i]);
+		if (rename(from, aside) != 0 && errno != ENOENT)
+			return -1;
+	}
+	if (open_reg(s, path, NULL) != 0)
+		return -1;
+	snprintf(aside, sizeof aside, "%s.damaged-%lld", path, now);
+	int n = salvage(s, aside);
+	log_event(s->log, LOG_WARN, "store.registrations_set_aside", LOG_Z("file", aside), LOG_I("read_from_the_front", n),
+		  LOG_Z("mend", "none needed: phones register again within the hour"));
+	return 0;
+}
+
+static bool reg_is_sound(sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	bool ok = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
+		  strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
+	sqlite3_finalize(st);
+	return ok;
+}
+
 static int open_registrations(struct store *s, struct store_error *err)
 {
-	char path[448], aside[480];
+	char path[448];
 	snprintf(path, sizeof path, "%s/registrations.db", s->dir);
-	for (int attempt = 0; attempt < 2; attempt++) {
-		int rc = open_db(path, &s->reg, reg_pragmas, err);
-		if (rc == 0) {
-			rc = sqlite3_exec(s->reg, reg_schema, NULL, NULL, NULL);
-			if (rc == SQLITE_OK)
-				rc = sqlite3_exec(s->reg, store_subs_schema, NULL, NULL, NULL);
-			if (rc == SQLITE_OK)
-				rc = store_prepare(s->reg, store_reg_sql, s->rg, RG_N);
-			if (rc == SQLITE_OK)
-				return 0;
-			fail_sqlite(err, path, s->reg, rc);
-		}
-		int code = s->reg ? sqlite3_errcode(s->reg) & 0xff : 0;
-		for (int i = 0; i < RG_N; i++) {
-			sqlite3_finalize(s->rg[i]);
-			s->rg[i] = NULL;
-		}
-		sqlite3_close(s->reg);
-		s->reg = NULL;
-		if (code != SQLITE_CORRUPT && code != SQLITE_NOTADB)
-			return -1;
-		snprintf(aside, sizeof aside, "%s.damaged", path);
-		if (rename(path, aside) != 0)
-			return -1;
-		log_event(s->log, LOG_WARN, "store.registrations_set_aside", LOG_Z("file", aside));
-	}
+	if (open_reg(s, path, err) == 0 && reg_is_sound(s->reg))
+		return 0;
+	int code = s->reg ? sqlite3_errcode(s->reg) & 0xff : SQLITE_CANTOPEN;
+	if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR)
+		return store_heal_registrations(s);
+	if (err)
+		err->damaged = false; /* the configuration is not */
 	return -1;
 }
 

@@ -136,6 +136,25 @@ int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
+/* Wall clock, ms; 0: not known. */
+static int64_t last_seen_alive(const char *dir)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	char path[448];
+	int64_t ms = 0;
+	struct text t = TEXT_ARRAY(path);
+	text_fmt(&t, "%s/registrations.db", dir);
+	if (!text_end(&t))
+		return 0;
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, "SELECT wall_ms FROM life", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		ms = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return ms;
+}
+
 int store_close_open_cdrs(struct store *s, int64_t wall_ms)
 {
 	sqlite3 *db = NULL;
@@ -150,10 +169,12 @@ int store_close_open_cdrs(struct store *s, int64_t wall_ms)
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
 		sqlite3_busy_timeout(db, 2000);
 		sqlite3_exec(db, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
-		if (sqlite3_prepare_v2(db, "UPDATE cdr SET closed = 1, cause = ?, ended_by = 3, end_ms = max(?, start_ms) WHERE closed = 0", -1, &st,
+		if (sqlite3_prepare_v2(db, "UPDATE cdr SET closed = 1, cause = ?1, ended_by = 3, end_ms = max(?2, start_ms, ring_at_ms, answer_ms), "
+					   "talk_ms = CASE WHEN answer_ms > 0 THEN max(?2, answer_ms) - answer_ms ELSE talk_ms END WHERE closed = 0", -1, &st,
 				       NULL) == SQLITE_OK) {
+			int64_t seen_ms = last_seen_alive(s->dir);
 			sqlite3_bind_int(st, 1, CDR_INTERRUPTED);
-			sqlite3_bind_int64(st, 2, wall_ms);
+			sqlite3_bind_int64(st, 2, seen_ms > 0 ? seen_ms : wall_ms);
 			if (sqlite3_step(st) == SQLITE_DONE)
 				n = sqlite3_changes(db);
 		}

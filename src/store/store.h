@@ -21,6 +21,8 @@ struct store *store_open(const char *dir, struct log_sink *log, struct store_err
 /* The database is set aside and the newest good copy of the configuration put in its place (R32). False: there is none, nothing
  * was changed. The store must be closed. */
 bool store_recover(const char *dir, struct log_sink *log);
+/* There is no database, though there was one: good copies of it exist. store_recover brings it back. */
+bool store_was_lost(const char *dir);
 /* From now on a good copy is made when changes have settled; at once, too, since all could be read. */
 void store_keep_start(struct store *s);
 /* One copy now, by the calling thread. 0 or -1 (errno). */
@@ -34,7 +36,8 @@ int store_load_site(struct store *s, const struct site_key *key, struct site **o
 int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx);
 /* Calls back for each unexpired subscription. */
 int store_load_subscriptions(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct subscription_row *r), void *ctx);
-/* Closes CDR rows left open by a crash (cause CDR_INTERRUPTED, end = wall_ms). Returns how many. */
+/* Closes CDR rows left open by a crash (cause CDR_INTERRUPTED). Their end is the last second in which the switch was known to
+ * live (wall_ms where that is not known), and not before what is in the row; talk_ms follows. Returns how many (R7 R15). */
 int store_close_open_cdrs(struct store *s, int64_t wall_ms);
 
 /* Writer's completions: called on the writer's thread. */

@@ -15,7 +15,8 @@ enum {
 	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company */
 	BINDING_BATCH = 1024,
 	BINDING_WINDOW_MS = 300,
-	RETRY_MS = 1000
+	RETRY_MS = 1000,
+	LIFE_MS = 1000 /* between two notes of the time while a call is open */
 };
 
 struct cdr_item {
@@ -44,13 +45,13 @@ struct change_job {
 };
 
 enum stmt_kind {
-	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_AUDIT, ST_AUDIT_LAST,
+	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_CDR_OPEN, ST_AUDIT, ST_AUDIT_LAST,
 	ST_SETTINGS_READ, ST_EXT_READ, ST_DEV_READ, ST_DEV_OF,
 	ST_SETTINGS_FIND, ST_SETTINGS_INSERT, ST_SETTINGS_UPDATE,
 	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE,
 	ST_DEV_FIND, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE, ST_N
 };
-enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_N };
+enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_N };
 
 struct store {
 	sqlite3 *db, *reg, *rd; /* writer's, writer's, readers' (under rd_lock) */
@@ -78,7 +79,7 @@ struct store {
 	struct store_stats stats;
 
 	/* the writer's own */
-	int64_t cdr_due_ms, binding_due_ms;
+	int64_t cdr_due_ms, binding_due_ms, life_due_ms;
 	uint32_t last_of[CDR_BATCH * 2]; /* id hash -> batch place + 1 of the newest row with this id */
 	bool cdr_failing, binding_failing;
 };
@@ -90,6 +91,8 @@ int store_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **out, int n
 void store_fail(struct store_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int64_t store_now_ms(void); /* monotonic */
 
+/* The file is damaged: set aside, a new one made of the rows that can still be read. On the thread that writes it. */
+int store_heal_registrations(struct store *s);
 int store_migrate(sqlite3 *db); /* to today's versions; a new database gets everything */
 
 /* keep */

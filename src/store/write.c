@@ -139,8 +139,11 @@ static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct chan
 	bool ok = store_run(s->st[ST_BEGIN]) == 0;
 	if (ok)
 		ok = write_cdrs(s, tail, n, &written) == 0;
-	for (struct change_job *j = jobs; ok && j; j = j->next)
+	for (struct change_job *j = jobs; ok && j; j = j->next) {
 		store_apply_change(s, j);
+		/* SQLite rolled all back by itself (disk full, I/O, memory): a further SAVEPOINT would be a transaction of its own */
+		ok = !sqlite3_get_autocommit(s->db);
+	}
 	if (ok)
 		ok = store_run(s->st[ST_COMMIT]) == 0;
 	if (!ok) {
@@ -200,8 +203,11 @@ static void commit_bindings(struct store *s, uint32_t tail, uint32_t n)
 		ok = store_run(s->rg[RG_COMMIT]) == 0;
 	if (!ok) {
 		note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
+		int code = sqlite3_errcode(s->reg) & 0xff;
 		if (!sqlite3_get_autocommit(s->reg))
 			store_run(s->rg[RG_ROLLBACK]);
+		if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+			store_heal_registrations(s);
 	} else {
 		s->binding_failing = false;
 	}
@@ -211,6 +217,27 @@ static void commit_bindings(struct store *s, uint32_t tail, uint32_t n)
 	s->stats.commits += ok;
 	s->stats.failures += !ok;
 	pthread_mutex_unlock(&s->lock);
+}
+
+static bool open_cdrs(struct store *s)
+{
+	bool any = sqlite3_step(s->st[ST_CDR_OPEN]) == SQLITE_ROW;
+	sqlite3_reset(s->st[ST_CDR_OPEN]);
+	return any;
+}
+
+/* While a call is open, the time is noted each second: should the switch die, that is when the call ended. */
+static void note_life(struct store *s)
+{
+	struct timespec t;
+	bool open = open_cdrs(s);
+	s->life_due_ms = open ? store_now_ms() + LIFE_MS : INT64_MAX;
+	if (!open)
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	sqlite3_bind_int64(s->rg[RG_LIFE], 1, (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	if (store_run(s->rg[RG_LIFE]) != 0)
+		note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
 }
 
 /* A whole batch waits: its window is not waited for, or a burst would be written at one batch per window. Where the disk
@@ -250,7 +277,7 @@ void *store_writer(void *arg)
 {
 	struct store *s = arg;
 	int failed_at_stop = 0;
-	s->cdr_due_ms = s->binding_due_ms = INT64_MAX;
+	s->cdr_due_ms = s->binding_due_ms = s->life_due_ms = INT64_MAX;
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
 		int64_t now = store_now_ms();
@@ -266,10 +293,11 @@ void *store_writer(void *arg)
 			s->binding_due_ms = now + BINDING_WINDOW_MS;
 		bool cdr_now = s->jobs || (n_cdr && (s->stop || now >= s->cdr_due_ms || cdr_batch_full(s)));
 		bool bind_now = (n_bind || n_sub) && (now >= s->binding_due_ms || binding_batch_full(s) || (s->stop && failed_at_stop < 3));
-		if (!cdr_now && !bind_now) {
+		bool life_now = now >= s->life_due_ms;
+		if (!cdr_now && !bind_now && !life_now) {
 			if (s->stop)
 				break;
-			rest(s, min64(s->cdr_due_ms, s->binding_due_ms));
+			rest(s, min64(s->life_due_ms, min64(s->cdr_due_ms, s->binding_due_ms)));
 			continue;
 		}
 		bool stopping = s->stop;
@@ -282,6 +310,8 @@ void *store_writer(void *arg)
 			commit_batch(s, cdr_tail, n_cdr < CDR_BATCH ? n_cdr : CDR_BATCH, jobs);
 			s->cdr_due_ms = INT64_MAX;
 		}
+		if (life_now || (cdr_now && s->life_due_ms == INT64_MAX))
+			note_life(s);
 		if (bind_now) {
 			commit_bindings(s, bind_tail, n_bind < BINDING_BATCH ? n_bind : BINDING_BATCH);
 			if (n_sub && !s->binding_failing && !store_commit_subs(s, sub_tail, n_sub < BINDING_BATCH ? n_sub : BINDING_BATCH))
