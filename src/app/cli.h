@@ -39,6 +39,7 @@ int cli_audit_verify(struct cli *c);
 int cli_backup_create(struct cli *c);
 int cli_backup_verify(struct cli *c);
 int cli_restore(struct cli *c);
+int cli_doctor(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

@@ -31,6 +31,7 @@ static const struct cli_command commands[] = {
 	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},
 	{"backup verify", "DIR: is every file there and as it was?", cli_backup_verify, NULL},
 	{"backup restore", "DIR: the site (--site) becomes what it was; the daemon must be stopped", cli_restore, NULL},
+	{"doctor", "[--host A] [--from A] [--port-base P]: are all listeners reachable, is this host fit? (G10)", cli_doctor, NULL},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
@@ -89,11 +90,13 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return CLI_OK;
 	}
-	for (size_t k = 0; i + 1 < argc && k < n_commands; k++) {
+	for (size_t k = 0; i < argc && k < n_commands; k++) {
 		size_t n = strcspn(commands[k].words, " ");
-		if (strlen(argv[i]) == n && !strncmp(argv[i], commands[k].words, n) && !strcmp(argv[i + 1], commands[k].words + n + 1)) {
-			c.argc = argc - i - 2;
-			c.argv = argv + i + 2;
+		bool two = commands[k].words[n] == ' ';
+		if (strlen(argv[i]) == n && !strncmp(argv[i], commands[k].words, n) &&
+		    (!two || (i + 1 < argc && !strcmp(argv[i + 1], commands[k].words + n + 1)))) {
+			c.argc = argc - i - (two ? 2 : 1);
+			c.argv = argv + i + (two ? 2 : 1);
 			c.what = commands[k].what;
 			/* --json may stand at the end too */
 			if (c.argc > 0 && !strcmp(c.argv[c.argc - 1], "--json")) {
