@@ -37,9 +37,12 @@ int cli_log_level(struct cli *c);
 int cli_log_peer(struct cli *c);
 int cli_log_reset(struct cli *c);
 int cli_feature(struct cli *c);
+int cli_audit_list(struct cli *c);
+int cli_audit_verify(struct cli *c);
 int cli_backup_create(struct cli *c);
 int cli_backup_verify(struct cli *c);
 int cli_restore(struct cli *c);
+int cli_doctor(struct cli *c);
 int cli_completion(struct cli *c);
 
 #endif

@@ -11,6 +11,7 @@ enum { MAX_COLUMNS = 24 };
 /* What people want to see of a collection; --json has everything. */
 static const struct { const char *what; const char *columns[12]; } views[] = {
 	{"cdr", {"start_ms", "caller", "callee", "extension", "leg_no", "ring_ms", "talk_ms", "cause", "sip_status", "codec", "mos_x100", NULL}},
+	{"audit", {"id", "wall_ms", "actor", "source", "what", "entity", "key", "revision", "changes", NULL}},
 	{"extensions", {"number", "name", "enabled", "sip_device", "media", "ring_s", "has_pin", NULL}},
 	{"phones", {"number", "status", "type", "model", "firmware", "mac", "address", "last_seen_ms", NULL}},
 	{"registrations", {"extension", "source", "contact", "user_agent", "expires_s", NULL}},
@@ -31,7 +32,7 @@ static const char *time_text(const char *key, const json_t *v, char *buf, size_t
 {
 	time_t t = (time_t)(json_integer_value(v) / 1000);
 	struct tm tm;
-	if (!json_is_integer(v) || (strcmp(key, "start_ms") != 0 && strcmp(key, "last_seen_ms") != 0 && strcmp(key, "registered_ms") != 0))
+	if (!json_is_integer(v) || (strcmp(key, "start_ms") != 0 && strcmp(key, "last_seen_ms") != 0 && strcmp(key, "registered_ms") != 0 && strcmp(key, "wall_ms") != 0))
 		return NULL;
 	if (t <= 0 || !localtime_r(&t, &tm) || strftime(buf, cap, "%Y-%m-%d %H:%M:%S", &tm) == 0)
 		return "";

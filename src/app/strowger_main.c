@@ -30,9 +30,12 @@ static const struct cli_command commands[] = {
 	{"log level", "[SUBSYSTEM] debug|info|warn|error (subsystems: sip, call, register, auth, media, store, http, ...)", cli_log_level, "log"},
 	{"log peer", "ADDRESS|EXTENSION LEVEL [--for 10m]: more from one phone, SIP messages at debug (s, m, h; default 10m)", cli_log_peer, "log"},
 	{"log reset", "back to the levels of the start", cli_log_reset, "log"},
+	{"audit list", "[N] [--entity E] [--key K]: who changed what from where, newest first", cli_audit_list, "audit"},
+	{"audit verify", "is the record of changes whole? Names the first row that is not", cli_audit_verify, "audit"},
 	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},
 	{"backup verify", "DIR: is every file there and as it was?", cli_backup_verify, NULL},
 	{"backup restore", "DIR: the site (--site) becomes what it was; the daemon must be stopped", cli_restore, NULL},
+	{"doctor", "[--host A] [--from A] [--port-base P]: are all listeners reachable, is this host fit? (G10)", cli_doctor, NULL},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };
@@ -91,11 +94,13 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return CLI_OK;
 	}
-	for (size_t k = 0; i + 1 < argc && k < n_commands; k++) {
+	for (size_t k = 0; i < argc && k < n_commands; k++) {
 		size_t n = strcspn(commands[k].words, " ");
-		if (strlen(argv[i]) == n && !strncmp(argv[i], commands[k].words, n) && !strcmp(argv[i + 1], commands[k].words + n + 1)) {
-			c.argc = argc - i - 2;
-			c.argv = argv + i + 2;
+		bool two = commands[k].words[n] == ' ';
+		if (strlen(argv[i]) == n && !strncmp(argv[i], commands[k].words, n) &&
+		    (!two || (i + 1 < argc && !strcmp(argv[i + 1], commands[k].words + n + 1)))) {
+			c.argc = argc - i - (two ? 2 : 1);
+			c.argv = argv + i + (two ? 2 : 1);
 			c.what = commands[k].what;
 			/* --json may stand at the end too */
 			if (c.argc > 0 && !strcmp(c.argv[c.argc - 1], "--json")) {

@@ -133,6 +133,18 @@ static int read_cdrs(void *ctx, uint32_t limit, struct span extension, char **js
 	return store_read_cdrs(w->store, limit, extension, json, n);
 }
 
+static int read_audit(void *ctx, const struct audit_query *q, char **json, size_t *n)
+{
+	struct world *w = ctx;
+	return store_read_audit(w->store, q, json, n);
+}
+
+static int verify_audit(void *ctx, struct audit_verdict *v)
+{
+	struct world *w = ctx;
+	return store_audit_verify(w->store, v);
+}
+
 static void fetched(void *ctx, struct span mac12, struct span path, uint16_t status, const struct http_request *rq)
 {
 	struct world *w = ctx;
@@ -157,6 +169,7 @@ static void random_port(void *ctx, void *dst, size_t n)
 
 struct service_ports world_ports(struct world *w)
 {
-	return (struct service_ports){.ctx = w, .site = snapshot, .change = change, .ask = ask_cell, .cdr_read = read_cdrs,
-				      .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port, .log = w->log};
+	return (struct service_ports){.ctx = w, .site = snapshot, .change = change, .ask = ask_cell, .cdr_read = read_cdrs, .audit_read = read_audit,
+				      .audit_verify = verify_audit, .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port,
+				      .log = w->log};
 }

@@ -6,7 +6,7 @@
 
 /* Fetching an algorithm and making a context cost far more than a digest of 100 bytes. They are kept per thread: this
  * is a cache only, no result depends on what was computed before, so the callers stay pure. A thread's contexts live
- * until the process ends; threads are few and made at start. */
+ * until the process ends, or it says crypto_thread_end; threads are few and made at start. */
 struct cache {
 	EVP_MD *md5, *sha256;
 	EVP_MD_CTX *md;
@@ -14,18 +14,29 @@ struct cache {
 	EVP_CIPHER_CTX *cipher;
 };
 
+static _Thread_local struct cache kept;
+
 static struct cache *cache(void)
 {
-	static _Thread_local struct cache c;
-	if (__builtin_expect(!c.cipher, 0)) {
+	if (__builtin_expect(!kept.cipher, 0)) {
 		/* RFC 3261 phones need MD5 for nothing but digests; a libcrypto without it cannot serve them. */
-		INVARIANT((c.md5 = EVP_MD_fetch(NULL, "MD5", NULL)));
-		INVARIANT((c.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)));
-		INVARIANT((c.md = EVP_MD_CTX_new()));
-		INVARIANT((c.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL)));
-		INVARIANT((c.cipher = EVP_CIPHER_CTX_new()));
+		INVARIANT((kept.md5 = EVP_MD_fetch(NULL, "MD5", NULL)));
+		INVARIANT((kept.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)));
+		INVARIANT((kept.md = EVP_MD_CTX_new()));
+		INVARIANT((kept.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL)));
+		INVARIANT((kept.cipher = EVP_CIPHER_CTX_new()));
 	}
-	return &c;
+	return &kept;
+}
+
+void crypto_thread_end(void)
+{
+	EVP_CIPHER_CTX_free(kept.cipher);
+	EVP_CIPHER_free(kept.gcm);
+	EVP_MD_CTX_free(kept.md);
+	EVP_MD_free(kept.sha256);
+	EVP_MD_free(kept.md5);
+	kept = (struct cache){0};
 }
 
 static void begin(EVP_MD_CTX *ctx, const EVP_MD *md)

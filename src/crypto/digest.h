@@ -5,6 +5,8 @@
 #include "base/span.h"
 
 /* Concatenation of parts is digested; no allocation per call (contexts are kept per thread). */
+/* For a thread that ends before the process does: gives its contexts back. */
+void crypto_thread_end(void);
 void crypto_md5(unsigned char out[16], const struct span *parts, size_t n);
 void crypto_sha256(unsigned char out[32], const struct span *parts, size_t n);
 void crypto_hmac_sha256(unsigned char out[32], struct span key, const struct span *parts, size_t n);

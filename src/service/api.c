@@ -167,8 +167,10 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 		live(s, rq, CELL_Q_STATUS, SPAN_NONE, rs);
 	else if (span_eqz(head, "log") && s->ports.logs)
 		s->ports.logs(s->ports.ctx, rq, rs);
+	else if (span_eqz(head, "audit"))
+		api_audit(s, rq, id, rs);
 	else if (span_eqz(head, "cdr"))
 		cdr(s, rq, rs);
 	else
-		api_error(rs, 404, "no such collection", "path", "there are extensions, devices, settings, phones, calls, registrations, subscriptions, features, cdr, status");
+		api_error(rs, 404, "no such collection", "path", "there are extensions, devices, settings, phones, calls, registrations, subscriptions, features, audit, bans, cdr, status");
 }

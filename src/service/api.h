@@ -15,6 +15,7 @@ void api_extensions(struct service *s, const struct http_request *rq, struct spa
 void api_devices(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
 void api_settings(struct service *s, const struct http_request *rq, struct http_response *rs);
 void api_phones(struct service *s, const struct http_request *rq, struct http_response *rs);
+void api_audit(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
 void api_features(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
 
 #endif

@@ -78,6 +78,8 @@ static bool commit(struct service *s, const struct http_request *rq, struct site
 	struct text t = TEXT_ARRAY(c->actor);
 	text_z(&t, rq->control ? "control" : "token");
 	(void)text_end(&t);
+	if (!rq->control)
+		change_source(c, rq);
 	switch (s->ports.change(s->ports.ctx, c)) {
 	case CHANGE_OK: return true;
 	case CHANGE_CONFLICT:

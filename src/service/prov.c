@@ -134,6 +134,7 @@ static int bind_phone(struct service *s, const struct site *site, const struct h
 		return 0;
 	text_fmt(&actor, "pin:%s", e->row.number);
 	(void)text_end(&actor);
+	change_source(&c, rq);
 	if (s->ports.change(s->ports.ctx, &c) != CHANGE_OK)
 		return -1;
 	log_event(s->ports.log, LOG_INFO, moved ? "phone.bound" : "phone.updated", LOG_S("mac", mac), LOG_Z("ext", e->row.number),

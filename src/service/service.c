@@ -28,6 +28,14 @@ void service_free(struct service *s)
 	free(s);
 }
 
+void change_source(struct site_change *c, const struct http_request *rq)
+{
+	struct text t = TEXT_ARRAY(c->source);
+	if (rq->from.family)
+		addr_put_ip(&t, &rq->from);
+	(void)text_end(&t);
+}
+
 static bool is_api(const struct http_request *rq)
 {
 	return span_starts(rq->path, SPAN_LIT("/api/"));

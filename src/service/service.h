@@ -16,9 +16,23 @@ struct site_change {
 	struct site_settings settings;
 	struct site_extension extension; /* GONE: row.number only */
 	struct site_device device;       /* id 0: a new one, the store gives the id; GONE: row.id only */
-	char actor[64];                  /* who: "control", "pin:201", a token's name */
+	char actor[64];                  /* who: "control", "pin:201", "token:NAME" */
+	char source[64];                 /* from where: an IP address; empty: the control socket */
 };
 enum change_result { CHANGE_OK, CHANGE_CONFLICT /* if_revision is not the current one */, CHANGE_MISSING, CHANGE_STORE_FAILED };
+
+/* What is wanted of the audit; empty: any. */
+struct audit_query {
+	struct span entity, key;
+	uint32_t limit;
+	uint64_t before; /* rows with a smaller id; 0: from the newest on */
+};
+struct audit_verdict {
+	int64_t rows, last; /* that are as they were written; the id of the last of them */
+	int64_t broken;     /* id of the first that is not, or is not there; 0: all are */
+	const char *why;
+	char head[65];      /* hash of the last good row: kept elsewhere, it shows that the file was not replaced */
+};
 
 struct service_ports {
 	void *ctx;
@@ -31,6 +45,9 @@ struct service_ports {
 		   uint64_t *next_cursor);
 	/* CDR rows, newest first, as JSON objects separated by commas. 0 or -1. */
 	int (*cdr_read)(void *ctx, uint32_t limit, struct span extension, char **json, size_t *n);
+	/* The audit, as cdr_read does; a walk over its chain. NULL where none is kept. */
+	int (*audit_read)(void *ctx, const struct audit_query *q, char **json, size_t *n);
+	int (*audit_verify)(void *ctx, struct audit_verdict *v);
 	/* Keeps a phone's upload under a safe name; 0, -1 failed (disk), -2 quota. NULL where uploads are not kept. */
 	int (*upload)(void *ctx, struct span mac12, struct span name, struct span body);
 	/* What the phone fetched: for `show phones`. model/firmware empty when the User-Agent did not say. */

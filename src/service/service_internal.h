@@ -53,6 +53,8 @@ bool prov_extension(struct text *t, const struct service *s, const struct site_s
 		    const struct site_device *d, struct span server);
 bool prov_guest(struct text *t);
 
+/* Fills where the change comes from. */
+void change_source(struct site_change *c, const struct http_request *rq);
 void api_handle(struct service *s, const struct http_request *rq, struct http_response *rs);
 void api_error(struct http_response *rs, uint16_t status, const char *what, const char *where, const char *mend);
 

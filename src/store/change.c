@@ -40,15 +40,54 @@ static enum change_result admit(const struct site_change *c, const struct found 
 	return c->if_revision == UINT64_MAX || c->if_revision == f->revision ? CHANGE_OK : CHANGE_CONFLICT;
 }
 
-static enum change_result put(struct store *s, const struct found *f, int insert, int update, const struct entity_desc *d, void *row)
+/* The row as it is now. False: it cannot be read. */
+static bool read_old(sqlite3_stmt *st, uint64_t id, const struct entity_desc *d, void *row)
+{
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
+	bool ok = sqlite3_step(st) == SQLITE_ROW && store_read_row(st, d, row) == 0;
+	sqlite3_reset(st);
+	return ok;
+}
+
+union any_row {
+	struct entity_head head;
+	struct site_settings settings;
+	struct extension extension;
+	struct device device;
+};
+
+/* How the statements and the audit name one kind of row. */
+struct table {
+	const struct entity_desc *desc;
+	int read, insert, update, remove;
+};
+static const struct table settings_table = {&site_settings_desc, ST_SETTINGS_READ, ST_SETTINGS_INSERT, ST_SETTINGS_UPDATE, -1};
+static const struct table extension_table = {&extension_desc, ST_EXT_READ, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE};
+static const struct table device_table = {&device_desc, ST_DEV_READ, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE};
+
+static enum change_result audit(struct store *s, const struct change_job *j, const struct table *t, const char *what, const void *old, const void *now)
+{
+	const struct entity_head *h = now ? now : old;
+	const struct field_desc *kf = t == &extension_table ? entity_field(t->desc, span_z(t->desc->key)) : NULL;
+	char id[24];
+	snprintf(id, sizeof id, "%llu", (unsigned long long)h->id);
+	struct audit_entry e = {.wall_ms = j->wall_ms, .actor = j->c->actor, .source = j->c->source, .what = what, .entity = t->desc->name,
+				.key = t == &settings_table ? "" : kf ? field_text(kf, h) : id, .revision = h->revision};
+	return store_audit_row(s, &e, t->desc, old, now) == 0 ? CHANGE_OK : CHANGE_STORE_FAILED;
+}
+
+static enum change_result put(struct store *s, const struct change_job *j, const struct found *f, const struct table *t, void *row)
 {
 	struct entity_head h;
+	union any_row old;
+	if (f->there && !read_old(s->st[t->read], f->id, t->desc, &old))
+		return CHANGE_STORE_FAILED;
 	memcpy(&h, row, sizeof h);
 	h.id = f->there ? f->id : h.id;
 	h.revision = f->revision + 1;
 	memcpy(row, &h, sizeof h);
-	sqlite3_stmt *st = s->st[f->there ? update : insert];
-	store_bind_row(st, d, row);
+	sqlite3_stmt *st = s->st[f->there ? t->update : t->insert];
+	store_bind_row(st, t->desc, row);
 	int rc = sqlite3_step(st);
 	sqlite3_reset(st);
 	if (rc == SQLITE_CONSTRAINT)
@@ -59,120 +98,88 @@ static enum change_result put(struct store *s, const struct found *f, int insert
 		h.id = (uint64_t)sqlite3_last_insert_rowid(s->db);
 		memcpy(row, &h, sizeof h);
 	}
-	return CHANGE_OK;
+	return audit(s, j, t, f->there ? "set" : "add", f->there ? &old : NULL, row);
 }
 
-static enum change_result drop(sqlite3_stmt *st, uint64_t id)
+static enum change_result drop(struct store *s, const struct change_job *j, uint64_t id, const struct table *t)
 {
-	sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
-	return store_run(st) == 0 ? CHANGE_OK : CHANGE_STORE_FAILED;
+	union any_row old;
+	if (!read_old(s->st[t->read], id, t->desc, &old))
+		return CHANGE_STORE_FAILED;
+	sqlite3_bind_int64(s->st[t->remove], 1, (sqlite3_int64)id);
+	return store_run(s->st[t->remove]) == 0 ? audit(s, j, t, "remove", &old, NULL) : CHANGE_STORE_FAILED;
 }
 
-static enum change_result change_settings(struct store *s, struct site_change *c)
+static enum change_result change_settings(struct store *s, const struct change_job *j)
 {
+	struct site_change *c = j->c;
 	struct found f = find(s->st[ST_SETTINGS_FIND]);
 	enum change_result r = admit(c, &f, true);
 	c->settings.id = 1;
-	return r == CHANGE_OK ? put(s, &f, ST_SETTINGS_INSERT, ST_SETTINGS_UPDATE, &site_settings_desc, &c->settings) : r;
+	return r == CHANGE_OK ? put(s, j, &f, &settings_table, &c->settings) : r;
 }
 
-static enum change_result change_extension(struct store *s, struct site_change *c)
+static enum change_result change_extension(struct store *s, const struct change_job *j)
 {
+	struct site_change *c = j->c;
 	struct found f = find_extension(s, c->extension.row.number);
 	enum change_result r = admit(c, &f, true);
 	if (!f.there)
 		c->extension.row.id = 0;
-	return r == CHANGE_OK ? put(s, &f, ST_EXT_INSERT, ST_EXT_UPDATE, &extension_desc, &c->extension.row) : r;
+	return r == CHANGE_OK ? put(s, j, &f, &extension_table, &c->extension.row) : r;
 }
 
-static enum change_result extension_gone(struct store *s, struct site_change *c)
+/* Its devices go with it, each with an audit row of its own. */
+static enum change_result extension_gone(struct store *s, const struct change_job *j)
 {
-	struct found f = find_extension(s, c->extension.row.number);
+	struct site_change *c = j->c;
+	struct found f = find_extension(s, c->extension.row.number), d;
 	enum change_result r = admit(c, &f, false);
-	if (r != CHANGE_OK)
-		return r;
-	store_bind_text(s->st[ST_EXT_DEVICES_DELETE], 1, c->extension.row.number);
-	if (store_run(s->st[ST_EXT_DEVICES_DELETE]) != 0)
-		return CHANGE_STORE_FAILED;
-	return drop(s->st[ST_EXT_DELETE], f.id);
+	while (r == CHANGE_OK) {
+		store_bind_text(s->st[ST_DEV_OF], 1, c->extension.row.number);
+		int step = sqlite3_step(s->st[ST_DEV_OF]);
+		d.there = step == SQLITE_ROW;
+		d.id = d.there ? (uint64_t)sqlite3_column_int64(s->st[ST_DEV_OF], 0) : 0;
+		sqlite3_reset(s->st[ST_DEV_OF]);
+		if (step == SQLITE_DONE)
+			return drop(s, j, f.id, &extension_table);
+		r = d.there ? drop(s, j, d.id, &device_table) : CHANGE_STORE_FAILED;
+	}
+	return r;
 }
 
-static enum change_result change_device(struct store *s, struct site_change *c)
+static enum change_result change_device(struct store *s, const struct change_job *j)
 {
+	struct site_change *c = j->c;
 	struct found f = c->device.row.id ? find_device(s, c->device.row.id) : (struct found){false, 0, 0};
 	enum change_result r = admit(c, &f, c->device.row.id == 0);
 	if (r == CHANGE_OK && !find_extension(s, c->device.row.extension).there)
 		r = CHANGE_MISSING;
-	return r == CHANGE_OK ? put(s, &f, ST_DEV_INSERT, ST_DEV_UPDATE, &device_desc, &c->device.row) : r;
+	return r == CHANGE_OK ? put(s, j, &f, &device_table, &c->device.row) : r;
 }
 
-static enum change_result device_gone(struct store *s, struct site_change *c)
+static enum change_result device_gone(struct store *s, const struct change_job *j)
 {
-	struct found f = find_device(s, c->device.row.id);
-	enum change_result r = admit(c, &f, false);
-	return r == CHANGE_OK ? drop(s->st[ST_DEV_DELETE], f.id) : r;
+	struct found f = find_device(s, j->c->device.row.id);
+	enum change_result r = admit(j->c, &f, false);
+	return r == CHANGE_OK ? drop(s, j, f.id, &device_table) : r;
 }
 
-static enum change_result one(struct store *s, struct site_change *c)
+static enum change_result one(struct store *s, const struct change_job *j)
 {
-	switch (c->kind) {
+	switch (j->c->kind) {
 	case CHANGE_SETTINGS:
-		return change_settings(s, c);
+		return change_settings(s, j);
 	case CHANGE_EXTENSION:
-		return change_extension(s, c);
+		return change_extension(s, j);
 	case CHANGE_EXTENSION_GONE:
-		return extension_gone(s, c);
+		return extension_gone(s, j);
 	case CHANGE_DEVICE:
-		return change_device(s, c);
+		return change_device(s, j);
 	case CHANGE_DEVICE_GONE:
-		return device_gone(s, c);
+		return device_gone(s, j);
 	}
 	return CHANGE_STORE_FAILED;
-}
-
-/* The row as JSON without its sealed fields: an audit row tells what was set, never a secret. */
-static int audit(struct store *s, const struct change_job *j)
-{
-	const struct site_change *c = j->c;
-	char key[32], value[4096];
-	const char *what = "set";
-	struct text t = TEXT_ARRAY(value);
-	uint64_t revision = 0;
-	snprintf(key, sizeof key, "settings");
-	text_lit(&t, "{");
-	switch (c->kind) {
-	case CHANGE_SETTINGS:
-		revision = c->settings.revision;
-		site_settings_json_members(&c->settings, &t);
-		break;
-	case CHANGE_EXTENSION_GONE:
-		what = "remove";
-		snprintf(key, sizeof key, "extension/%s", c->extension.row.number);
-		break;
-	case CHANGE_EXTENSION:
-		revision = c->extension.row.revision;
-		snprintf(key, sizeof key, "extension/%s", c->extension.row.number);
-		extension_json_members(&c->extension.row, &t);
-		break;
-	case CHANGE_DEVICE_GONE:
-		what = "remove";
-		snprintf(key, sizeof key, "device/%llu", (unsigned long long)c->device.row.id);
-		break;
-	case CHANGE_DEVICE:
-		revision = c->device.row.revision;
-		snprintf(key, sizeof key, "device/%llu", (unsigned long long)c->device.row.id);
-		device_json_members(&c->device.row, &t);
-		break;
-	}
-	text_lit(&t, "}");
-	sqlite3_stmt *st = s->st[ST_AUDIT];
-	sqlite3_bind_int64(st, 1, j->wall_ms);
-	store_bind_text(st, 2, c->actor);
-	store_bind_text(st, 3, what);
-	store_bind_text(st, 4, key);
-	sqlite3_bind_int64(st, 5, (sqlite3_int64)revision);
-	sqlite3_bind_text(st, 6, value, (int)t.n, SQLITE_STATIC);
-	return store_run(st);
 }
 
 void store_apply_change(struct store *s, struct change_job *j)
@@ -181,9 +188,7 @@ void store_apply_change(struct store *s, struct change_job *j)
 		j->result = CHANGE_STORE_FAILED;
 		return;
 	}
-	j->result = one(s, j->c);
-	if (j->result == CHANGE_OK && audit(s, j) != 0)
-		j->result = CHANGE_STORE_FAILED;
+	j->result = one(s, j);
 	if (j->result == CHANGE_STORE_FAILED)
 		store_fail(j->err, "%s/strowger.db: %s; free space on the disk or make it writable, then repeat the change", s->dir,
 			   sqlite3_errmsg(s->db));

@@ -17,8 +17,16 @@ static const struct { int version; const char *sql; } record_steps[] = {
 	{1, "CREATE INDEX cdr_open ON cdr(closed) WHERE closed = 0"},
 	{1, "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL, actor TEXT NOT NULL, "
 	    "what TEXT NOT NULL, entity TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL) STRICT"},
+	{2, "ALTER TABLE audit ADD COLUMN source TEXT NOT NULL DEFAULT ''"},
+	{2, "ALTER TABLE audit ADD COLUMN key TEXT NOT NULL DEFAULT ''"},
+	{2, "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''"},
+	{2, "UPDATE audit SET key = substr(entity, instr(entity, '/') + 1), entity = substr(entity, 1, instr(entity, '/') - 1) "
+	    "WHERE instr(entity, '/') > 0"},
+	{2, NULL}, /* store_audit_chain_old */
+	{2, "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"},
+	{2, "CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"},
 };
-enum { RECORDS_VERSION = 1 };
+enum { RECORDS_VERSION = 2 };
 
 static const char reg_schema[] =
 	"CREATE TABLE IF NOT EXISTS binding (extension TEXT, contact TEXT, instance TEXT, device_id INTEGER, call_id TEXT, "
@@ -43,8 +51,13 @@ const char *const store_stmt_sql[ST_N] = {
 		   "excluded.ended_by, excluded.closed, excluded.direct_media, excluded.codec, excluded.rx_packets, excluded.rx_bytes, "
 		   "excluded.tx_packets, excluded.tx_bytes, excluded.rx_lost, excluded.rx_dropped, excluded.jitter_us, "
 		   "excluded.max_jitter_us, excluded.mos_x100, excluded.far_lost, excluded.rtt_us)",
+	[ST_AUDIT] = store_audit_insert,
+	[ST_AUDIT_LAST] = store_audit_last,
+	[ST_SETTINGS_READ] = SITE_SETTINGS_SELECT " WHERE id = ?",
+	[ST_EXT_READ] = EXTENSION_SELECT " WHERE id = ?",
+	[ST_DEV_READ] = DEVICE_SELECT " WHERE id = ?",
+	[ST_DEV_OF] = "SELECT id FROM device WHERE extension = ? ORDER BY id LIMIT 1",
 	[ST_CDR_OPEN] = "SELECT 1 FROM cdr WHERE closed = 0 LIMIT 1",
-	[ST_AUDIT] = "INSERT INTO audit (wall_ms, actor, what, entity, revision, value) VALUES (?, ?, ?, ?, ?, ?)",
 	[ST_SETTINGS_FIND] = "SELECT id, revision FROM site_settings WHERE id = 1",
 	[ST_SETTINGS_INSERT] = SITE_SETTINGS_INSERT,
 	[ST_SETTINGS_UPDATE] = SITE_SETTINGS_UPDATE,
@@ -52,7 +65,6 @@ const char *const store_stmt_sql[ST_N] = {
 	[ST_EXT_INSERT] = EXTENSION_INSERT,
 	[ST_EXT_UPDATE] = EXTENSION_UPDATE,
 	[ST_EXT_DELETE] = "DELETE FROM extension WHERE id = ?",
-	[ST_EXT_DEVICES_DELETE] = "DELETE FROM device WHERE extension = ?",
 	[ST_DEV_FIND] = "SELECT id, revision FROM device WHERE id = ?",
 	[ST_DEV_INSERT] = DEVICE_INSERT,
 	[ST_DEV_UPDATE] = DEVICE_UPDATE,
@@ -209,7 +221,7 @@ int store_migrate(sqlite3 *db)
 			rc = sqlite3_exec(db, entities_steps[i].sql, NULL, NULL, NULL);
 	for (size_t i = 0; rc == SQLITE_OK && i < COUNT_OF(record_steps); i++)
 		if (record_steps[i].version > vr)
-			rc = sqlite3_exec(db, record_steps[i].sql, NULL, NULL, NULL);
+			rc = record_steps[i].sql ? sqlite3_exec(db, record_steps[i].sql, NULL, NULL, NULL) : store_audit_chain_old(db);
 	if (rc == SQLITE_OK && ve < ENTITIES_VERSION)
 		rc = note_version(db, "entities", ENTITIES_VERSION);
 	if (rc == SQLITE_OK && vr < RECORDS_VERSION)

@@ -201,7 +201,7 @@ static void json_row(sqlite3_stmt *st, struct text *t)
 	text_lit(t, "}");
 }
 
-static int grow(char **mem, size_t *cap, size_t need)
+int store_grow(char **mem, size_t *cap, size_t need)
 {
 	if (need <= *cap)
 		return 0;
@@ -229,7 +229,7 @@ int store_read_cdrs(struct store *s, uint32_t limit, struct span extension, char
 		sqlite3_bind_text(st, 1, extension.n ? extension.p : "", (int)extension.n, SQLITE_STATIC);
 		sqlite3_bind_int64(st, 2, limit);
 		int step;
-		while ((step = sqlite3_step(st)) == SQLITE_ROW && grow(&mem, &cap, used + ROW_MAX) == 0) {
+		while ((step = sqlite3_step(st)) == SQLITE_ROW && store_grow(&mem, &cap, used + ROW_MAX) == 0) {
 			struct text t = text_on(mem + used, cap - used);
 			if (used)
 				text_lit(&t, ",");

@@ -55,6 +55,10 @@ int store_put_subscription(struct store *s, const struct subscription_row *r);
 int store_drop_subscription(struct store *s, const struct subscription_row *r); /* local_tag only */
 /* Blocks until durable. Checks if_revision, writes the row and the audit row in one transaction, fills id and revision. */
 enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err);
+/* The audit, newest first, as JSON objects separated by commas. 0 or -1. */
+int store_read_audit(struct store *s, const struct audit_query *q, char **json, size_t *n);
+/* Walks the whole chain. 0, or -1: it could not be read to its end. */
+int store_audit_verify(struct store *s, struct audit_verdict *v);
 int store_read_cdrs(struct store *s, uint32_t limit, struct span extension, char **json, size_t *n);
 
 struct store_stats { uint64_t cdr_written, bindings_written, commits, failures; uint32_t queued; };

@@ -46,9 +46,10 @@ struct change_job {
 };
 
 enum stmt_kind {
-	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_CDR_OPEN, ST_AUDIT,
+	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_CDR_OPEN, ST_AUDIT, ST_AUDIT_LAST,
+	ST_SETTINGS_READ, ST_EXT_READ, ST_DEV_READ, ST_DEV_OF,
 	ST_SETTINGS_FIND, ST_SETTINGS_INSERT, ST_SETTINGS_UPDATE,
-	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE, ST_EXT_DEVICES_DELETE,
+	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE,
 	ST_DEV_FIND, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE, ST_N
 };
 enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_N };
@@ -110,6 +111,20 @@ void store_wake_writer(struct store *s, bool full);
 extern const char store_subs_schema[], store_subs_put[], store_subs_drop[];
 bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n);
 
+/* audit: on the writer's thread inside its transaction. 0 or -1. */
+struct audit_entry {
+	int64_t wall_ms;
+	const char *actor, *source, *what, *entity, *key;
+	uint64_t revision;
+	struct span value; /* JSON object */
+};
+extern const char store_audit_insert[], store_audit_last[];
+int store_audit_write(struct store *s, const struct audit_entry *e);
+/* The value is what differs between two rows; old NULL: added, now NULL: removed. Of sealed fields only that they changed. */
+int store_audit_row(struct store *s, const struct audit_entry *e, const struct entity_desc *d, const void *old, const void *now);
+/* Rows from before the chain get their place in it. An SQLite code. */
+int store_audit_chain_old(sqlite3 *db);
+
 /* change: on the writer's thread inside its transaction. */
 void store_apply_change(struct store *s, struct change_job *j);
 
@@ -123,6 +138,7 @@ void store_bind_binding(sqlite3_stmt *st, const struct binding_row *b);
 void store_bind_addr(sqlite3_stmt *st, int at, const struct addr *a);
 int store_column_addr(sqlite3_stmt *st, int column, struct addr *out); /* -1: not one */
 int store_read_binding(sqlite3_stmt *st, struct binding_row *b);
+int store_grow(char **mem, size_t *cap, size_t need); /* 0, or -1: no memory */
 
 #define CDR_COLUMNS                                                                                                    \
 	"id, call, leg_no, direction, extension, device, caller, callee, dialled, sip_call_id, remote, start_ms, "     \

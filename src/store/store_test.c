@@ -154,7 +154,7 @@ static void changes_are_kept_and_checked(void **state)
 	assert_true(d.device.row.id > id);
 	store_close(s);
 	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM audit WHERE actor <> ''"), 3);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM audit"), 6);
+	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM audit"), 7);
 	gone(dir);
 }
 

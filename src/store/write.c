@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "crypto/digest.h"
 #include "store/store_int.h"
 
 int store_run(sqlite3_stmt *st)
@@ -323,5 +324,6 @@ void *store_writer(void *arg)
 		pthread_mutex_lock(&s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
+	crypto_thread_end();
 	return NULL;
 }
