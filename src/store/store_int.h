@@ -65,7 +65,8 @@ struct store {
 	bool writer_runs;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake, finished;
-	bool stop, idle;
+	bool stop;
+	int64_t rest_until_ms; /* the writer rests until then; 0: it is at work and will look at the queues itself */
 	struct cdr_item *cdr;         /* the writer alone moves the tails, so it reads its batch without the lock */
 	struct binding_item *binding;
 	struct sub_item *sub;
@@ -104,8 +105,8 @@ void *store_writer(void *arg);
 /* Runs a statement that gives no rows; resets it. SQLITE_DONE is 0, else -1. */
 int store_run(sqlite3_stmt *st);
 
-/* Under the lock. Only a sleeping writer is woken, or one that a full batch calls out of its window. */
-void store_wake_writer(struct store *s, bool full);
+/* Under the lock. The writer looks at the queues at due_ms at the latest, whatever it rests for. */
+void store_wake_writer(struct store *s, int64_t due_ms);
 
 /* subs: on the writer's thread. False: the disk refused, the rows stay queued. */
 extern const char store_subs_schema[], store_subs_put[], store_subs_drop[];

@@ -24,7 +24,7 @@ static int queue(struct store *s, const struct subscription_row *row, bool gone)
 		struct sub_item *it = &s->sub[s->sub_head++ % SUB_RING];
 		it->gone = gone;
 		it->row = *row;
-		store_wake_writer(s, s->sub_head - s->sub_tail == BINDING_BATCH);
+		store_wake_writer(s, s->sub_head - s->sub_tail == BINDING_BATCH ? 0 : store_now_ms() + BINDING_WINDOW_MS);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);

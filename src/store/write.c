@@ -21,10 +21,10 @@ void store_on_done(struct store *s, const struct store_done *d)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void store_wake_writer(struct store *s, bool full)
+void store_wake_writer(struct store *s, int64_t due_ms)
 {
-	if (s->idle || full) {
-		s->idle = false;
+	if (due_ms < s->rest_until_ms) {
+		s->rest_until_ms = due_ms;
 		pthread_cond_signal(&s->wake);
 	}
 }
@@ -39,7 +39,7 @@ int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row)
 		it->token = token;
 		it->came_ms = now;
 		it->row = *row;
-		store_wake_writer(s, s->cdr_head - s->cdr_tail == CDR_BATCH);
+		store_wake_writer(s, s->cdr_head - s->cdr_tail == CDR_BATCH ? 0 : now + COMMIT_WINDOW_MS);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -54,7 +54,7 @@ static int put_binding(struct store *s, const struct binding_row *b, bool gone)
 		struct binding_item *it = &s->binding[s->binding_head++ % BINDING_RING];
 		it->gone = gone;
 		it->row = *b;
-		store_wake_writer(s, s->binding_head - s->binding_tail == BINDING_BATCH);
+		store_wake_writer(s, s->binding_head - s->binding_tail == BINDING_BATCH ? 0 : store_now_ms() + BINDING_WINDOW_MS);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -79,7 +79,7 @@ enum change_result store_change(struct store *s, struct site_change *c, int64_t 
 	pthread_mutex_lock(&s->lock);
 	*s->jobs_end = &j;
 	s->jobs_end = &j.next;
-	s->idle = false;
+	s->rest_until_ms = 0;
 	pthread_cond_signal(&s->wake);
 	while (!j.done)
 		pthread_cond_wait(&s->finished, &s->lock);
@@ -254,20 +254,15 @@ static bool binding_batch_full(const struct store *s)
 	return (s->binding_head - s->binding_tail >= BINDING_BATCH || s->sub_head - s->sub_tail >= BINDING_BATCH) && !s->binding_failing;
 }
 
-/* Sleeps until woken or the time comes; INT64_MAX: until woken. */
+/* Sleeps until the time comes (INT64_MAX: there is none) or something is due before it. */
 static void rest(struct store *s, int64_t until_ms)
 {
-	if (until_ms == INT64_MAX) {
-		s->idle = true;
-		while (s->idle && !s->stop && !s->jobs)
-			pthread_cond_wait(&s->wake, &s->lock);
-		s->idle = false;
-		return;
-	}
 	struct timespec t = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-	while (!s->stop && !s->jobs && !cdr_batch_full(s) && !binding_batch_full(s) &&
-	       pthread_cond_timedwait(&s->wake, &s->lock, &t) != ETIMEDOUT) {
-	}
+	int rc = 0;
+	s->rest_until_ms = until_ms;
+	while (rc != ETIMEDOUT && s->rest_until_ms == until_ms && !s->stop && !s->jobs && !cdr_batch_full(s) && !binding_batch_full(s))
+		rc = until_ms == INT64_MAX ? pthread_cond_wait(&s->wake, &s->lock) : pthread_cond_timedwait(&s->wake, &s->lock, &t);
+	s->rest_until_ms = 0;
 }
 
 static int64_t min64(int64_t a, int64_t b)
