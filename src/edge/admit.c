@@ -23,7 +23,7 @@ struct admit {
 	uint32_t rate;
 	int64_t all_us, help_us, stepped_us, now_us;
 	int64_t all_x1000, help_x1000;
-	bool shut;
+	int64_t shut_until_us;
 	struct admit_counts counts;
 	struct place *place;
 };
@@ -108,7 +108,7 @@ void admit_lists(struct admit *a, struct span trusted, struct span blocked, stru
 /* Half of it while the switch is late, a tenth more while it is not (RFC 7339's kin: AIMD on delay, not on rate). */
 void admit_late(struct admit *a, int64_t late_us, int64_t now_us)
 {
-	a->shut = late_us > SHUT_US;
+	a->shut_until_us = late_us > SHUT_US ? now_us + STEP_US : 0; /* not for the next one after a pause */
 	if (now_us - a->stepped_us < STEP_US)
 		return;
 	a->stepped_us = now_us;
@@ -162,7 +162,7 @@ static enum admit_verdict verdict(struct admit *a, const struct addr *from, stru
 		return ADMIT_BLOCKED;
 	if (nets_hold(&a->trusted, from))
 		return ADMIT_PASS;
-	if (a->shut)
+	if (now_us < a->shut_until_us)
 		return ADMIT_LOAD;
 	if (!p)
 		p = place_of(a, from, true, now_us);
