@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "io/file.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -206,18 +207,6 @@ static bool safe_name(const char *s)
 	return s[0] && s[0] != '/' && !strstr(s, "..");
 }
 
-static bool database_is_sound(const char *path)
-{
-	sqlite3 *db = NULL;
-	sqlite3_stmt *st = NULL;
-	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-		  sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
-		  strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return ok;
-}
-
 /* Its manifest, when every file is there and as it was; NULL: said. */
 static json_t *verified(const char *dir)
 {
@@ -241,7 +230,7 @@ static json_t *verified(const char *dir)
 		snprintf(path, sizeof path, "%s/%s", dir, name);
 		bool ok = want && safe_name(name) && sha256_file(path, hex, &bytes) && strcmp(want, hex) == 0;
 		for (size_t i = 0; i < sizeof databases / sizeof databases[0] && ok; i++)
-			ok = strcmp(name, databases[i]) != 0 || database_is_sound(path);
+			ok = strcmp(name, databases[i]) != 0 || store_file_is_sound(path);
 		if (ok)
 			continue;
 		fprintf(stderr, "strowger: %s is missing, or is not what was backed up. Use another backup.\n", path);

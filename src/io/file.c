@@ -73,12 +73,9 @@ static int write_all(int fd, struct span b)
 	return 0;
 }
 
-static int sync_folder_of(const char *path)
+int file_sync_folder(const char *path)
 {
-	char copy[PATH_MAX];
-	if (!span_copyz(span_z(path), copy, sizeof copy))
-		return -1;
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if (fsync(fd) != 0)
@@ -115,7 +112,7 @@ int file_write(const char *path, struct span bytes, bool durable)
 		errno = e;
 		return -1;
 	}
-	return durable ? sync_folder_of(path) : 0;
+	return durable ? file_sync_folder(dirname(tmp)) : 0;
 }
 
 int file_mkdir(const char *path)

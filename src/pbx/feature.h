@@ -48,7 +48,5 @@ const struct site *feature_site(const struct cell *c);        /* NULL before the
 void watch_changed(struct cell *c, const char *package, struct span resource);
 void watch_approve(struct cell *c, handle sub);
 void watch_reject(struct cell *c, handle sub);
-/* A text of a feature's state, in the cell's slab. Freed by a set with SPAN_NONE. False: no memory, *p and *n unchanged. */
-bool feature_text(struct cell *c, char **p, size_t *n, struct span to);
 
 #endif

@@ -48,16 +48,6 @@ const struct site *feature_site(const struct cell *c)
 	return c->site;
 }
 
-bool feature_text(struct cell *c, char **p, size_t *n, struct span to)
-{
-	struct block b = {*p, *n};
-	if (!block_set(c, &b, to))
-		return false;
-	*p = b.p;
-	*n = b.n;
-	return true;
-}
-
 void watch_put_packages(struct cell *c)
 {
 	size_t n = 0;

@@ -7,13 +7,6 @@
 /* Registrations are written behind in batches (store: BINDING_WINDOW_MS and the commit). */
 enum { BINDING_BEHIND_US = 400000 };
 
-static void *grown(void *p, size_t n)
-{
-	void *q = realloc(p, n);
-	INVARIANT(q != NULL);
-	return q;
-}
-
 /* ---- CDRs --------------------------------------------------------------------------------------------------------- */
 
 void disk_cdr_queued(struct world *w, uint64_t token, uint32_t row, const struct cdr_state *v)
@@ -21,7 +14,7 @@ void disk_cdr_queued(struct world *w, uint64_t token, uint32_t row, const struct
 	struct disk *d = &w->disk;
 	if (d->n_cdr == d->cap_cdr) {
 		d->cap_cdr = d->cap_cdr ? d->cap_cdr * 2 : 64;
-		d->cdr = grown(d->cdr, d->cap_cdr * sizeof *d->cdr);
+		d->cdr = world_grown(d->cdr, d->cap_cdr * sizeof *d->cdr);
 	}
 	d->cdr[d->n_cdr++] = (struct cdr_write){token, ++d->seq, row, *v};
 }
@@ -67,7 +60,7 @@ static void binding_synced(struct disk *d, const struct binding_write *b)
 	}
 	if (i == d->n_bind && d->n_bind == d->cap_bind) {
 		d->cap_bind = d->cap_bind ? d->cap_bind * 2 : 64;
-		d->bind = grown(d->bind, d->cap_bind * sizeof *d->bind);
+		d->bind = world_grown(d->bind, d->cap_bind * sizeof *d->bind);
 	}
 	d->bind[i] = b->row;
 	d->n_bind += i == d->n_bind;
@@ -92,7 +85,7 @@ void disk_binding(struct world *w, const struct binding_row *row, bool gone)
 	sync_due(w);
 	if (d->n_wait == d->cap_wait) {
 		d->cap_wait = d->cap_wait ? d->cap_wait * 2 : 64;
-		d->wait = grown(d->wait, d->cap_wait * sizeof *d->wait);
+		d->wait = world_grown(d->wait, d->cap_wait * sizeof *d->wait);
 	}
 	d->wait[d->n_wait++] = (struct binding_write){w->now + BINDING_BEHIND_US, gone, *row};
 }

@@ -5,13 +5,6 @@
 
 enum { SUB_BEHIND_US = 400000 };
 
-static void *grown(void *p, size_t n)
-{
-	void *q = realloc(p, n);
-	INVARIANT(q != NULL);
-	return q;
-}
-
 static void synced(struct disk *d, const struct sub_write *b)
 {
 	uint32_t i = 0;
@@ -24,7 +17,7 @@ static void synced(struct disk *d, const struct sub_write *b)
 	}
 	if (i == d->n_sub && d->n_sub == d->cap_sub) {
 		d->cap_sub = d->cap_sub ? d->cap_sub * 2 : 64;
-		d->sub = grown(d->sub, d->cap_sub * sizeof *d->sub);
+		d->sub = world_grown(d->sub, d->cap_sub * sizeof *d->sub);
 	}
 	d->sub[i] = b->row;
 	d->n_sub += i == d->n_sub;
@@ -49,7 +42,7 @@ void disk_subscription(struct world *w, const struct subscription_row *row, bool
 	sync_due(w);
 	if (d->n_sub_wait == d->cap_sub_wait) {
 		d->cap_sub_wait = d->cap_sub_wait ? d->cap_sub_wait * 2 : 64;
-		d->sub_wait = grown(d->sub_wait, d->cap_sub_wait * sizeof *d->sub_wait);
+		d->sub_wait = world_grown(d->sub_wait, d->cap_sub_wait * sizeof *d->sub_wait);
 	}
 	d->sub_wait[d->n_sub_wait++] = (struct sub_write){w->now + SUB_BEHIND_US, gone, *row};
 }

@@ -75,9 +75,7 @@ static struct link *link_open(struct world *w, struct sim_phone *p)
 {
 	if (w->n_links == w->cap_links) {
 		uint32_t cap = w->cap_links ? w->cap_links * 2 : 64;
-		struct link *l = realloc(w->link, cap * sizeof *l);
-		INVARIANT(l != NULL);
-		w->link = l;
+		w->link = world_grown(w->link, cap * sizeof *w->link);
 		w->cap_links = cap;
 	}
 	struct link *l = &w->link[w->n_links++];

@@ -46,9 +46,7 @@ static void rtp_close(struct sim_phone *p, uint16_t port)
 static void keep_flash(struct sim_phone *p, struct span b)
 {
 	if (b.n > p->flash_cap) {
-		char *m = realloc(p->flash, b.n);
-		INVARIANT(m != NULL);
-		p->flash = m;
+		p->flash = world_grown(p->flash, b.n);
 		p->flash_cap = b.n;
 	}
 	if (b.n)

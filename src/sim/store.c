@@ -3,18 +3,11 @@
 
 #include <stdlib.h>
 
-static void *grown(void *p, size_t n)
-{
-	void *q = realloc(p, n);
-	INVARIANT(q != NULL);
-	return q;
-}
-
 static void reindex(struct cdr_table *t)
 {
 	uint32_t n = t->n_index ? t->n_index * 2 : 1024;
-	t->by_id = grown(t->by_id, n * sizeof *t->by_id);
-	t->by_cid = grown(t->by_cid, n * sizeof *t->by_cid);
+	t->by_id = world_grown(t->by_id, n * sizeof *t->by_id);
+	t->by_cid = world_grown(t->by_cid, n * sizeof *t->by_cid);
 	memset(t->by_id, 0, n * sizeof *t->by_id);
 	memset(t->by_cid, 0, n * sizeof *t->by_cid);
 	t->n_index = n;
@@ -47,7 +40,7 @@ static struct cdr_seen *add(struct world *w, const struct cdr_row *row, uint64_t
 	struct cdr_table *t = &w->cdr;
 	if (t->n == t->cap) {
 		t->cap = t->cap ? t->cap * 2 : 1024;
-		t->row = grown(t->row, t->cap * sizeof *t->row);
+		t->row = world_grown(t->row, t->cap * sizeof *t->row);
 	}
 	if (t->n + 1 > t->n_index)
 		reindex(t);

@@ -4,6 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void *world_grown(void *p, size_t n)
+{
+	void *q = realloc(p, n);
+	INVARIANT(q != NULL);
+	return q;
+}
+
 void world_at(struct world *w, int64_t at, enum sim_ev_kind kind, uint64_t a, uint32_t b, void *p)
 {
 	queue_push(&w->q, (struct sim_ev){.at = at < w->now ? w->now : at, .kind = kind, .a = a, .b = b, .p = p});

@@ -260,6 +260,7 @@ void world_media_rearm(struct world *w);
 void world_wall(struct world *w, int64_t wall_minus_mono_us);
 __attribute__((format(printf, 3, 4))) void world_say(struct world *w, enum sim_say what, const char *fmt, ...);
 #define violation(w, ...) world_say((w), SAY_VIOLATION, __VA_ARGS__)
+void *world_grown(void *p, size_t n); /* realloc that cannot fail */
 static inline void world_inside(const struct world *w, bool enter)
 {
 	if (w->o.inside)

@@ -1,56 +1,11 @@
-#include "tests/harness/harness.h"
-
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "store/store.h"
-
-static void fresh(char dir[64])
-{
-	strcpy(dir, "/tmp/strowger-audit-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-}
-
-static void gone(const char *dir)
-{
-	static const char *const names[] = {"strowger.db", "registrations.db"}, *const tails[] = {"", "-wal", "-shm"};
-	char path[128];
-	for (size_t i = 0; i < 6; i++) {
-		snprintf(path, sizeof path, "%s/%s%s", dir, names[i / 3], tails[i % 3]);
-		unlink(path);
-	}
-	rmdir(dir);
-}
-
-static int run_sql(const char *dir, const char *sql)
-{
-	char path[128];
-	sqlite3 *db;
-	snprintf(path, sizeof path, "%s/strowger.db", dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
-	sqlite3_close(db);
-	return rc;
-}
-
-static struct store *open_ok(const char *dir)
-{
-	struct store_error err;
-	struct store *s = store_open(dir, NULL, &err);
-	if (!s)
-		fail_msg("%s", err.text);
-	return s;
-}
+#include "store/dir_test.h"
 
 static void set_extension(struct store *s, const char *number, const char *name, const char *pin_sealed)
 {
 	struct store_error err;
-	struct site_change c = {.kind = CHANGE_EXTENSION, .if_revision = UINT64_MAX, .actor = "token:ann", .source = "192.0.2.7"};
-	extension_defaults(&c.extension.row);
-	snprintf(c.extension.row.number, sizeof c.extension.row.number, "%s", number);
-	snprintf(c.extension.row.name, sizeof c.extension.row.name, "%s", name);
+	struct site_change c = extension_change(number, name, UINT64_MAX);
+	strcpy(c.actor, "token:ann");
+	strcpy(c.source, "192.0.2.7");
 	snprintf(c.extension.row.pin_sealed, sizeof c.extension.row.pin_sealed, "%s", pin_sealed);
 	assert_int_equal(store_change(s, &c, 77, &err), CHANGE_OK);
 }
@@ -133,8 +88,8 @@ static void a_refused_change_leaves_no_row(void **state)
 	assert_int_equal(store_change(s, &c, 79, &err), CHANGE_CONFLICT);
 	assert_int_equal(broken(s, 1), 0);
 	/* append-only, for every connection */
-	assert_int_not_equal(run_sql(dir, "UPDATE audit SET actor = 'nobody'"), SQLITE_OK);
-	assert_int_not_equal(run_sql(dir, "DELETE FROM audit"), SQLITE_OK);
+	assert_int_not_equal(run_sql(dir, "strowger.db", "UPDATE audit SET actor = 'nobody'"), SQLITE_OK);
+	assert_int_not_equal(run_sql(dir, "strowger.db", "DELETE FROM audit"), SQLITE_OK);
 	store_close(s);
 	gone(dir);
 }
@@ -160,8 +115,8 @@ static void tampering_is_found(void **state)
 		for (int k = 0; k < 5; k++)
 			set_extension(s, "201", k % 2 ? "Bea" : "Ann", "");
 		assert_int_equal(broken(s, 5), 0);
-		assert_int_equal(run_sql(dir, drop_triggers), SQLITE_OK);
-		assert_int_equal(run_sql(dir, edits[i].sql), SQLITE_OK);
+		assert_int_equal(run_sql(dir, "strowger.db", drop_triggers), SQLITE_OK);
+		assert_int_equal(run_sql(dir, "strowger.db", edits[i].sql), SQLITE_OK);
 		assert_int_equal(broken(s, -1), edits[i].first);
 		/* what comes behind does not cover it */
 		set_extension(s, "201", "Cid", "");
@@ -179,7 +134,7 @@ static void rows_of_the_old_form_join_the_chain(void **state)
 	fresh(dir);
 	struct store *s = open_ok(dir);
 	store_close(s);
-	assert_int_equal(run_sql(dir, "DROP TABLE audit; DELETE FROM migrations WHERE part = 'records' AND version > 1;"
+	assert_int_equal(run_sql(dir, "strowger.db", "DROP TABLE audit; DELETE FROM migrations WHERE part = 'records' AND version > 1;"
 				      "INSERT OR IGNORE INTO migrations VALUES ('records', 1, 0);"
 				      "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL, actor TEXT NOT NULL, "
 				      "what TEXT NOT NULL, entity TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL) STRICT;"
@@ -194,8 +149,8 @@ static void rows_of_the_old_form_join_the_chain(void **state)
 	assert_int_equal(broken(s, 3), 0);
 	store_close(s);
 	s = open_ok(dir); /* once only */
-	assert_int_equal(run_sql(dir, drop_triggers), SQLITE_OK);
-	assert_int_equal(run_sql(dir, "UPDATE audit SET value = '{\"name\":\"New\"}' WHERE id = 1"), SQLITE_OK);
+	assert_int_equal(run_sql(dir, "strowger.db", drop_triggers), SQLITE_OK);
+	assert_int_equal(run_sql(dir, "strowger.db", "UPDATE audit SET value = '{\"name\":\"New\"}' WHERE id = 1"), SQLITE_OK);
 	assert_int_equal(broken(s, 0), 1);
 	store_close(s);
 	gone(dir);

@@ -2,7 +2,6 @@
  * configuration alone (no call records, no audit) is copied into a database of its own, checked, and put in front of the
  * older ones. A start that finds the database damaged sets it aside and goes on from the newest good copy. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,15 +19,6 @@ static void good_path(char dst[PATH], const char *dir, int generation)
 		snprintf(dst, PATH, "%s/good/%d.db", dir, generation);
 	else
 		snprintf(dst, PATH, "%s/good/new.db", dir);
-}
-
-static bool sound(sqlite3 *db)
-{
-	sqlite3_stmt *st = NULL;
-	bool ok = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
-		  strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
-	sqlite3_finalize(st);
-	return ok;
 }
 
 /* Every table of the configuration, whatever features added. */
@@ -102,18 +92,9 @@ static bool copy_config(const char *dir, const char *to)
 		rc = copy_tables(db);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-	bool ok = rc == SQLITE_OK && sound(db);
+	bool ok = rc == SQLITE_OK && store_check(db, "PRAGMA integrity_check(1)", NULL);
 	sqlite3_close(db);
 	return ok && chmod(to, 0600) == 0;
-}
-
-static int sync_folder(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd >= 0 ? fsync(fd) : -1;
-	if (fd >= 0)
-		close(fd);
-	return rc;
 }
 
 int store_keep_good(const char *dir)
@@ -135,7 +116,7 @@ int store_keep_good(const char *dir)
 	}
 	good_path(from, dir, 0);
 	good_path(to, dir, 1);
-	return rename(from, to) == 0 ? sync_folder(good) : -1;
+	return rename(from, to) == 0 ? file_sync_folder(good) : -1;
 }
 
 /* ---- the keeper's thread ------------------------------------------------------------------------------------------------ */
@@ -194,14 +175,6 @@ void store_keep_stop(struct store *s)
 
 /* ---- recovery -------------------------------------------------------------------------------------------------------------- */
 
-static bool is_good(const char *path)
-{
-	sqlite3 *db = NULL;
-	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK && sound(db);
-	sqlite3_close(db);
-	return ok;
-}
-
 static bool copy_of(const char *good, const char *to)
 {
 	char *mem = NULL;
@@ -215,7 +188,7 @@ static int newest_good(const char *dir, char good[PATH], struct stat *sb)
 {
 	for (int g = 1; g <= GENERATIONS; g++) {
 		good_path(good, dir, g);
-		if (stat(good, sb) == 0 && is_good(good))
+		if (stat(good, sb) == 0 && store_file_is_sound(good))
 			return g;
 	}
 	return 0;
@@ -250,7 +223,7 @@ bool store_recover(const char *dir, struct log_sink *log)
 		if (rename(from, aside) != 0 && errno != ENOENT)
 			return false;
 	}
-	if (rename(fresh, db) != 0 || sync_folder(dir) != 0)
+	if (rename(fresh, db) != 0 || file_sync_folder(dir) != 0)
 		return false;
 	snprintf(aside, sizeof aside, "%s/strowger.db.damaged-%lld", dir, now);
 	log_event(log, LOG_ERROR, "store.recovered", LOG_Z("from", good), LOG_I("copied_s_ago", now - (long long)sb.st_mtime), LOG_Z("damaged_kept_as", aside),

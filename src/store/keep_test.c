@@ -1,81 +1,13 @@
 /* The good copies, the note of life, and a damaged file of registrations (R7 R15 R32 R4). */
-#include "tests/harness/harness.h"
-
-#include <dirent.h>
 #include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "store/store.h"
-
-
-/* A folder whose name SQL or a URI would trip over. */
-static void fresh(char dir[64])
-{
-	char top[64] = "/tmp/strowger-keep-XXXXXX";
-	assert_non_null(mkdtemp(top));
-	snprintf(dir, 64, "%s/it's 50%%?", top);
-	assert_int_equal(mkdir(dir, 0700), 0);
-}
-
-static void empty(const char *dir)
-{
-	char path[512];
-	DIR *d = opendir(dir);
-	for (struct dirent *e; d && (e = readdir(d));) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-		if (e->d_type == DT_DIR)
-			empty(path);
-		remove(path);
-	}
-	closedir(d);
-}
-
-static void gone(char dir[64])
-{
-	empty(dir);
-	rmdir(dir);
-	*strrchr(dir, '/') = 0;
-	rmdir(dir);
-}
-
-static struct store *open_ok(const char *dir)
-{
-	struct store_error err;
-	struct store *s = store_open(dir, NULL, &err);
-	if (!s)
-		fail_msg("%s", err.text);
-	return s;
-}
+#include "store/dir_test.h"
 
 static void add(struct store *s, const char *number)
 {
 	struct store_error err;
-	struct site_change c = {.kind = CHANGE_EXTENSION, .actor = "test"};
-	extension_defaults(&c.extension.row);
-	snprintf(c.extension.row.number, sizeof c.extension.row.number, "%s", number);
+	struct site_change c = extension_change(number, "", 0);
 	assert_int_equal(store_change(s, &c, 1000, &err), CHANGE_OK);
-}
-
-static int64_t number_of(const char *dir, const char *file, const char *sql)
-{
-	char path[256];
-	sqlite3 *db;
-	sqlite3_stmt *st = NULL;
-	int64_t v = -1;
-	snprintf(path, sizeof path, "%s/%s", dir, file);
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		v = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return v;
 }
 
 static void a_lost_database_is_brought_back(void **state)
@@ -126,11 +58,6 @@ static void copies_of_the_same_push_nothing_out(void **state)
 	assert_int_equal(number_of(dir, "good/2.db", "SELECT count(*) FROM extension"), 1);
 	store_close(s);
 	gone(dir);
-}
-
-static void wait_ms(int ms)
-{
-	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
 }
 
 static int64_t wall_ms(void)

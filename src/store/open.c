@@ -82,6 +82,20 @@ const char *const store_reg_sql[RG_N] = {
 	[RG_LIFE] = "INSERT OR REPLACE INTO life VALUES (1, ?)",
 };
 
+sqlite3 *store_open_file(const char *dir, const char *name, int flags)
+{
+	sqlite3 *db = NULL;
+	char path[448];
+	struct text t = TEXT_ARRAY(path);
+	text_fmt(&t, "%s/%s", dir, name);
+	if (text_end(&t) && sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK) {
+		sqlite3_busy_timeout(db, 2000);
+		return db;
+	}
+	sqlite3_close(db);
+	return NULL;
+}
+
 int64_t store_now_ms(void)
 {
 	struct timespec t;
@@ -174,9 +188,31 @@ static int refuse_newer(const char *path, struct store_error *err)
 	return rc;
 }
 
+bool store_check(sqlite3 *db, const char *pragma, char why[STORE_WHY])
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(db, pragma, -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	const char *said = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : sqlite3_errmsg(db);
+	bool ok = rc == SQLITE_ROW && said && strcmp(said, "ok") == 0;
+	if (!ok && why)
+		snprintf(why, STORE_WHY, "%s", said ? said : "no answer");
+	sqlite3_finalize(st);
+	return ok;
+}
+
+bool store_file_is_sound(const char *path)
+{
+	sqlite3 *db = NULL;
+	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK && store_check(db, "PRAGMA integrity_check(1)", NULL);
+	sqlite3_close(db);
+	return ok;
+}
+
 static int quick_check(sqlite3 *db, const char *path, struct store_error *err)
 {
-	sqlite3_stmt *st;
+	char why[STORE_WHY];
 	struct stat sb;
 	/* a long history is checked by its use; the configuration always */
 	bool small = stat(path, &sb) == 0 && sb.st_size < 64L << 20;
@@ -185,19 +221,12 @@ static int quick_check(sqlite3 *db, const char *path, struct store_error *err)
 	for (int i = small ? 0 : 1; i < 4; i++) {
 		if (i && sqlite3_table_column_metadata(db, NULL, i == 1 ? "extension" : i == 2 ? "device" : "site_settings", NULL, NULL, NULL, NULL, NULL, NULL) != SQLITE_OK)
 			continue; /* a new database */
-		int rc = sqlite3_prepare_v2(db, parts[i], -1, &st, NULL);
-		if (rc == SQLITE_OK)
-			rc = sqlite3_step(st);
-		const char *said = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : sqlite3_errmsg(db);
-		bool ok = rc == SQLITE_ROW && said && strcmp(said, "ok") == 0;
-		if (!ok && err)
+		if (store_check(db, parts[i], why))
+			continue;
+		if (err)
 			err->damaged = true;
-		if (!ok)
-			store_fail(err, "%s: damaged (%.200s); restore it from a backup; keep the damaged file and its -wal for repair", path,
-				   said ? said : "no answer");
-		sqlite3_finalize(st);
-		if (!ok)
-			return -1;
+		store_fail(err, "%s: damaged (%s); restore it from a backup; keep the damaged file and its -wal for repair", path, why);
+		return -1;
 	}
 	return 0;
 }
@@ -355,20 +384,11 @@ int store_heal_registrations(struct store *s)
 	return 0;
 }
 
-static bool reg_is_sound(sqlite3 *db)
-{
-	sqlite3_stmt *st = NULL;
-	bool ok = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
-		  strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
-	sqlite3_finalize(st);
-	return ok;
-}
-
 static int open_registrations(struct store *s, struct store_error *err)
 {
 	char path[448];
 	snprintf(path, sizeof path, "%s/registrations.db", s->dir);
-	if (open_reg(s, path, err) == 0 && reg_is_sound(s->reg))
+	if (open_reg(s, path, err) == 0 && store_check(s->reg, "PRAGMA quick_check(1)", NULL))
 		return 0;
 	int code = s->reg ? sqlite3_errcode(s->reg) & 0xff : SQLITE_CANTOPEN;
 	if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR)

@@ -113,18 +113,11 @@ int store_load_site(struct store *s, const struct site_key *key, struct site **o
 /* The registrations' file has the writer's connection only: it is read before there is anything to write. */
 int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx)
 {
-	sqlite3 *db = NULL;
+	sqlite3 *db = store_open_file(s->dir, "registrations.db", SQLITE_OPEN_READONLY);
 	sqlite3_stmt *st = NULL;
-	char path[448];
 	struct binding_row b;
-	struct text t = TEXT_ARRAY(path);
-	text_fmt(&t, "%s/registrations.db", s->dir);
-	if (!text_end(&t))
-		return -1;
-	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-	sqlite3_busy_timeout(db, 2000);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(db, "SELECT " BINDING_COLUMNS " FROM binding WHERE expires_ms > ? ORDER BY extension, registered_ms", -1, &st, NULL);
+	int rc = db ? sqlite3_prepare_v2(db, "SELECT " BINDING_COLUMNS " FROM binding WHERE expires_ms > ? ORDER BY extension, registered_ms", -1, &st, NULL)
+		    : SQLITE_CANTOPEN;
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(st, 1, wall_ms);
 		while ((rc = sqlite3_step(st)) == SQLITE_ROW)
@@ -139,16 +132,10 @@ int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx
 /* Wall clock, ms; 0: not known. */
 static int64_t last_seen_alive(const char *dir)
 {
-	sqlite3 *db = NULL;
+	sqlite3 *db = store_open_file(dir, "registrations.db", SQLITE_OPEN_READONLY);
 	sqlite3_stmt *st = NULL;
-	char path[448];
 	int64_t ms = 0;
-	struct text t = TEXT_ARRAY(path);
-	text_fmt(&t, "%s/registrations.db", dir);
-	if (!text_end(&t))
-		return 0;
-	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-	    sqlite3_prepare_v2(db, "SELECT wall_ms FROM life", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+	if (db && sqlite3_prepare_v2(db, "SELECT wall_ms FROM life", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
 		ms = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
 	sqlite3_close(db);
@@ -157,27 +144,18 @@ static int64_t last_seen_alive(const char *dir)
 
 int store_close_open_cdrs(struct store *s, int64_t wall_ms)
 {
-	sqlite3 *db = NULL;
-	sqlite3_stmt *st = NULL;
-	char path[448];
-	int n = -1;
-	struct text t = TEXT_ARRAY(path);
-	text_fmt(&t, "%s/strowger.db", s->dir);
-	if (!text_end(&t))
-		return -1;
 	/* a connection of its own: this is the caller's thread, and the writer may be at work */
-	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
-		sqlite3_busy_timeout(db, 2000);
-		sqlite3_exec(db, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
-		if (sqlite3_prepare_v2(db, "UPDATE cdr SET closed = 1, cause = ?1, ended_by = 3, end_ms = max(?2, start_ms, ring_at_ms, answer_ms), "
-					   "talk_ms = CASE WHEN answer_ms > 0 THEN max(?2, answer_ms) - answer_ms ELSE talk_ms END WHERE closed = 0", -1, &st,
-				       NULL) == SQLITE_OK) {
-			int64_t seen_ms = last_seen_alive(s->dir);
-			sqlite3_bind_int(st, 1, CDR_INTERRUPTED);
-			sqlite3_bind_int64(st, 2, seen_ms > 0 ? seen_ms : wall_ms);
-			if (sqlite3_step(st) == SQLITE_DONE)
-				n = sqlite3_changes(db);
-		}
+	sqlite3 *db = store_open_file(s->dir, "strowger.db", SQLITE_OPEN_READWRITE);
+	sqlite3_stmt *st = NULL;
+	int n = -1;
+	if (db && sqlite3_exec(db, "PRAGMA synchronous = FULL", NULL, NULL, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, "UPDATE cdr SET closed = 1, cause = ?1, ended_by = 3, end_ms = max(?2, start_ms, ring_at_ms, answer_ms), "
+				   "talk_ms = CASE WHEN answer_ms > 0 THEN max(?2, answer_ms) - answer_ms ELSE talk_ms END WHERE closed = 0", -1, &st, NULL) == SQLITE_OK) {
+		int64_t seen_ms = last_seen_alive(s->dir);
+		sqlite3_bind_int(st, 1, CDR_INTERRUPTED);
+		sqlite3_bind_int64(st, 2, seen_ms > 0 ? seen_ms : wall_ms);
+		if (sqlite3_step(st) == SQLITE_DONE)
+			n = sqlite3_changes(db);
 	}
 	sqlite3_finalize(st);
 	sqlite3_close(db);

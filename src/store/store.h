@@ -23,6 +23,8 @@ struct store *store_open(const char *dir, struct log_sink *log, struct store_err
 bool store_recover(const char *dir, struct log_sink *log);
 /* There is no database, though there was one: good copies of it exist. store_recover brings it back. */
 bool store_was_lost(const char *dir);
+/* Can the whole database file be read? */
+bool store_file_is_sound(const char *path);
 /* From now on a good copy is made when changes have settled; at once, too, since all could be read. */
 void store_keep_start(struct store *s);
 /* One copy now, by the calling thread. 0 or -1 (errno). */

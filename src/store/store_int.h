@@ -92,6 +92,11 @@ extern const char *const store_reg_sql[RG_N];
 int store_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **out, int n);
 void store_fail(struct store_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int64_t store_now_ms(void); /* monotonic */
+/* A connection of the caller's own to a file of the site; NULL: not opened. The caller closes it. */
+sqlite3 *store_open_file(const char *dir, const char *name, int flags);
+/* Does a checking pragma say "ok"? If not, why has what it said (NULL: not asked). */
+enum { STORE_WHY = 200 };
+bool store_check(sqlite3 *db, const char *pragma, char why[STORE_WHY]);
 
 /* The file is damaged: set aside, a new one made of the rows that can still be read. On the thread that writes it. */
 int store_heal_registrations(struct store *s);

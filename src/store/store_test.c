@@ -1,58 +1,12 @@
-#include "tests/harness/harness.h"
-
 #include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "store/store.h"
+#include "store/dir_test.h"
 
 static const struct site_key key = {{1, 2, 3}};
-
-/* A fresh folder under build's or the system's temporary one. */
-static void fresh(char dir[64])
-{
-	strcpy(dir, "/tmp/strowger-store-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-}
-
-static void gone(const char *dir)
-{
-	static const char *const names[] = {"strowger.db", "strowger.db-wal", "strowger.db-shm", "registrations.db", "registrations.db-wal",
-					    "registrations.db-shm", "registrations.db.damaged"};
-	char path[128];
-	chmod(dir, 0700);
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-		unlink(path);
-	}
-	rmdir(dir);
-}
-
-static struct store *open_ok(const char *dir)
-{
-	struct store_error err;
-	struct store *s = store_open(dir, NULL, &err);
-	if (!s)
-		fail_msg("%s", err.text);
-	return s;
-}
-
-static struct site_change extension_change(const char *number, const char *name, uint64_t if_revision)
-{
-	struct site_change c = {.kind = CHANGE_EXTENSION, .if_revision = if_revision, .actor = "test"};
-	extension_defaults(&c.extension.row);
-	snprintf(c.extension.row.number, sizeof c.extension.row.number, "%s", number);
-	snprintf(c.extension.row.name, sizeof c.extension.row.name, "%s", name);
-	return c;
-}
 
 static struct cdr_row cdr(const char *id, bool closed)
 {
@@ -79,25 +33,8 @@ static void watch(struct store *s)
 static bool wait_for(atomic_uint *n, unsigned want)
 {
 	for (int i = 0; i < 500 && atomic_load(n) < want; i++)
-		nanosleep(&(struct timespec){0, 10000000}, NULL);
+		wait_ms(10);
 	return atomic_load(n) >= want;
-}
-
-static int64_t one_number(const char *dir, const char *file, const char *sql)
-{
-	char path[128];
-	sqlite3 *db;
-	sqlite3_stmt *st = NULL;
-	int64_t v = -1;
-	snprintf(path, sizeof path, "%s/%s", dir, file);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		v = sqlite3_column_int64(st, 0);
-	else
-		sqlite3_exec(db, sql, NULL, NULL, NULL);
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return v;
 }
 
 static void changes_are_kept_and_checked(void **state)
@@ -153,8 +90,8 @@ static void changes_are_kept_and_checked(void **state)
 	/* an id is never given twice: the secrets are derived from it */
 	assert_true(d.device.row.id > id);
 	store_close(s);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM audit WHERE actor <> ''"), 3);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM audit"), 7);
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM audit WHERE actor <> ''"), 3);
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM audit"), 7);
 	gone(dir);
 }
 
@@ -180,7 +117,7 @@ static void a_secret_needs_its_key(void **state)
 	assert_int_equal(store_load_site(s, &other, &site, &err), -1);
 	assert_non_null(strstr(err.text, "key"));
 	store_close(s);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM audit WHERE value LIKE '%sealed%'"), 0);
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM audit WHERE value LIKE '%sealed%'"), 0);
 	gone(dir);
 }
 
@@ -217,8 +154,8 @@ static void cdrs_come_back_newest_first(void **state)
 	assert_int_equal(store_close_open_cdrs(s, 99), 1);
 	assert_int_equal(store_close_open_cdrs(s, 99), 0);
 	store_close(s);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT cause FROM cdr WHERE id = 'b-1-0'"), CDR_INTERRUPTED);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT cause FROM cdr WHERE id = 'b-2-0'"), CDR_NORMAL);
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT cause FROM cdr WHERE id = 'b-1-0'"), CDR_INTERRUPTED);
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT cause FROM cdr WHERE id = 'b-2-0'"), CDR_NORMAL);
 	gone(dir);
 }
 
@@ -326,7 +263,7 @@ static void a_newer_version_is_left_alone(void **state)
 	struct stat before, after;
 	fresh(dir);
 	store_close(open_ok(dir));
-	one_number(dir, "strowger.db", "INSERT INTO migrations VALUES ('entities', 999, 0)");
+	run_sql(dir, "strowger.db", "INSERT INTO migrations VALUES ('entities', 999, 0)");
 	snprintf(path, sizeof path, "%s/strowger.db", dir);
 	assert_int_equal(stat(path, &before), 0);
 	assert_null(store_open(dir, NULL, &err));
@@ -349,6 +286,7 @@ static void damage_is_told(void **state)
 	assert_int_equal(store_change(s, &c, 5, &err), CHANGE_OK);
 	store_close(s);
 	snprintf(path, sizeof path, "%s/strowger.db", dir);
+	assert_true(store_file_is_sound(path));
 	int fd = open(path, O_WRONLY);
 	char junk[4096];
 	memset(junk, 0xa5, sizeof junk);
@@ -357,6 +295,7 @@ static void damage_is_told(void **state)
 	for (off_t at = 4096; at < sb.st_size; at += 4096)
 		assert_int_equal(pwrite(fd, junk, sizeof junk, at), sizeof junk);
 	close(fd);
+	assert_false(store_file_is_sound(path));
 	assert_null(store_open(dir, NULL, &err));
 	assert_non_null(strstr(err.text, "damaged"));
 	gone(dir);
@@ -424,7 +363,7 @@ static void a_full_disk_is_survived(void **state)
 		struct binding_row b = {.extension = "201", .contact = "sip:x", .expires_wall_ms = 5000};
 		if (store_put_binding(s, &b) != 0)
 			_exit(13);
-		nanosleep(&(struct timespec){0, 500000000}, NULL);
+		wait_ms(500);
 		setrlimit(RLIMIT_FSIZE, &room);
 		if (store_put_cdr(s, 2, &r) != 0 || !wait_for(&seen.ok, 1))
 			_exit(14);
@@ -472,7 +411,7 @@ static void a_full_queue_says_so(void **state)
 	assert_true(refused > 0);
 	assert_int_equal(store_stats_of(s).queued, 0);
 	store_close(s);
-	assert_int_equal(one_number(dir, "strowger.db", "SELECT count(*) FROM cdr"), taken);
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM cdr"), taken);
 	gone(dir);
 }
 
@@ -498,10 +437,10 @@ static void a_burst_of_registrations_is_not_paced(void **state)
 		if (store_put_binding(s, &b) == 0)
 			i++;
 		else
-			nanosleep(&(struct timespec){0, 1000000}, NULL);
+			wait_ms(1);
 	}
 	for (int i = 0; i < 1000 && store_stats_of(s).bindings_written < BURST; i++)
-		nanosleep(&(struct timespec){0, 10000000}, NULL);
+		wait_ms(10);
 	clock_gettime(CLOCK_MONOTONIC, &z);
 	assert_int_equal(store_stats_of(s).bindings_written, BURST);
 	double seconds = (double)(z.tv_sec - a.tv_sec) + (double)(z.tv_nsec - a.tv_nsec) / 1e9;
@@ -524,7 +463,7 @@ static void closing_writes_a_full_queue(void **state)
 	}
 	store_close(s);
 	assert_true(taken >= 4096);
-	assert_int_equal(one_number(dir, "registrations.db", "SELECT count(*) FROM binding"), taken);
+	assert_int_equal(number_of(dir, "registrations.db", "SELECT count(*) FROM binding"), taken);
 	gone(dir);
 }
 

@@ -124,18 +124,11 @@ static bool read_row(sqlite3_stmt *st, struct subscription_row *r)
 
 int store_load_subscriptions(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct subscription_row *r), void *ctx)
 {
-	sqlite3 *db = NULL;
+	sqlite3 *db = store_open_file(s->dir, "registrations.db", SQLITE_OPEN_READONLY);
 	sqlite3_stmt *st = NULL;
-	char path[448];
 	struct subscription_row r;
-	struct text t = TEXT_ARRAY(path);
-	text_fmt(&t, "%s/registrations.db", s->dir);
-	if (!text_end(&t))
-		return -1;
-	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-	sqlite3_busy_timeout(db, 2000);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(db, "SELECT " SUB_COLUMNS " FROM subscription WHERE expires_ms > ? ORDER BY local_tag", -1, &st, NULL);
+	int rc = db ? sqlite3_prepare_v2(db, "SELECT " SUB_COLUMNS " FROM subscription WHERE expires_ms > ? ORDER BY local_tag", -1, &st, NULL)
+		    : SQLITE_CANTOPEN;
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(st, 1, wall_ms);
 		while ((rc = sqlite3_step(st)) == SQLITE_ROW)
