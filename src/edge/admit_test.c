@@ -65,6 +65,7 @@ static void many_sources_flood(void **state)
 	assert_int_equal(admit_check(a, &from, reg, 4 * S), ADMIT_LOAD);
 	assert_int_equal(admit_check(a, &from, help, 4 * S), ADMIT_PASS);
 	assert_int_equal(admit_check(a, &phone, reg, 4 * S), ADMIT_PASS);
+	assert_int_equal(admit_check(a, &from, reg, 4 * S + S / 5), ADMIT_PASS); /* the mark is of the turn before, not of a pause before */
 	for (int64_t t = 4 * S; t < 20 * S; t += 10000)
 		admit_late(a, 0, t);
 	assert_int_equal(admit_counts(a).stranger_rate, ADMIT_STRANGERS_PER_S);

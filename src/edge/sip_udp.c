@@ -13,6 +13,7 @@ struct listener {
 	struct udp *sock;
 	uint16_t number;
 	int64_t full_since_us; /* 0: the last reading took all there was */
+	bool full;             /* read in this turn, and there may be more */
 };
 
 struct sip_udp {
@@ -46,9 +47,8 @@ static void on_ready(struct loop_fd *f, uint32_t events)
 	(void)events;
 	struct listener *l = CONTAINER_OF(f, struct listener, watch);
 	int n = udp_recv(l->sock, on_datagram, l);
-	if (n < UDP_BATCH)
-		l->full_since_us = 0;
-	else if (!l->full_since_us)
+	l->full = n >= UDP_BATCH;
+	if (l->full && !l->full_since_us)
 		l->full_since_us = l->owner->o.loop->now_us;
 }
 
@@ -95,13 +95,16 @@ void sip_udp_flush(struct sip_udp *s)
 			udp_flush(s->listeners[i].sock);
 }
 
-int64_t sip_udp_late_us(const struct sip_udp *s, int64_t now_us)
+int64_t sip_udp_late_us(struct sip_udp *s, int64_t now_us)
 {
 	int64_t most = 0;
 	for (unsigned i = 0; i < SIP_MAX_LISTENERS; i++) {
-		const struct listener *l = &s->listeners[i];
-		if (l->sock && l->full_since_us && now_us - l->full_since_us > most)
+		struct listener *l = &s->listeners[i];
+		if (!l->full)
+			l->full_since_us = 0; /* also when nothing came: the last batch was full by chance */
+		else if (now_us - l->full_since_us > most)
 			most = now_us - l->full_since_us;
+		l->full = false;
 	}
 	return most;
 }

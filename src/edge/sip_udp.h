@@ -23,8 +23,8 @@ void sip_udp_free(struct sip_udp *s);
 bool sip_udp_send(struct sip_udp *s, const struct sip_flow *to, struct span bytes);
 void sip_udp_flush(struct sip_udp *s);
 
-/* About how long the oldest datagram that waits has waited: since when no reading has found the socket empty. */
-int64_t sip_udp_late_us(const struct sip_udp *s, int64_t now_us);
+/* About how long the oldest datagram that waits has waited: since when each turn has read a full batch. Once, at the end of a turn. */
+int64_t sip_udp_late_us(struct sip_udp *s, int64_t now_us);
 
 struct sip_udp_counts {
 	uint64_t rx, tx, rx_calls, tx_calls, keepalives, too_long, lost;
