@@ -60,7 +60,10 @@ int cli_audit_verify(struct cli *c)
 	if (rc == CLI_OK && c->json) {
 		cli_print(c, v);
 	} else if (rc == CLI_OK && json_is_true(json_object_get(v, "whole"))) {
+		long long cuts = json_integer_value(json_object_get(v, "cuts")), lost = json_integer_value(json_object_get(v, "lost"));
 		printf("whole: %lld rows, head %s\n", (long long)json_integer_value(json_object_get(v, "rows")), json_string_value(json_object_get(v, "head")));
+		if (cuts)
+			printf("  %lld times the database was damaged and recovered; %lld rows were lost by that: strowger audit list --entity audit\n", cuts, lost);
 	} else if (rc == CLI_OK) {
 		fprintf(stderr, "strowger: the audit is broken at row %lld: %s\n  mend: compare with a backup; the %lld rows before it are as they were written\n",
 			(long long)json_integer_value(json_object_get(v, "broken")), json_string_value(json_object_get(v, "why")),

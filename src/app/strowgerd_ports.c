@@ -145,6 +145,18 @@ static int verify_audit(void *ctx, struct audit_verdict *v)
 	return store_audit_verify(w->store, v);
 }
 
+static int add_audit(void *ctx, const struct audit_entry *e)
+{
+	struct world *w = ctx;
+	struct store_error err = {0};
+	struct audit_entry now = *e;
+	now.wall_ms = wall_us() / 1000;
+	int rc = store_audit_add(w->store, &now, &err);
+	if (rc != 0)
+		log_event(w->log, LOG_ERROR, "audit.not_kept", LOG_Z("what", e->what), LOG_Z("entity", e->entity), LOG_Z("by", e->actor), LOG_Z("why", err.text));
+	return rc;
+}
+
 static void fetched(void *ctx, struct span mac12, struct span path, uint16_t status, const struct http_request *rq)
 {
 	struct world *w = ctx;
@@ -170,6 +182,6 @@ static void random_port(void *ctx, void *dst, size_t n)
 struct service_ports world_ports(struct world *w)
 {
 	return (struct service_ports){.ctx = w, .site = snapshot, .change = change, .ask = ask_cell, .cdr_read = read_cdrs, .audit_read = read_audit,
-				      .audit_verify = verify_audit, .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port,
+				      .audit_verify = verify_audit, .audit_add = add_audit, .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port,
 				      .log = w->log};
 }

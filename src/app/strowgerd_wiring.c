@@ -60,7 +60,7 @@ static void on_cdr_done(void *ctx, uint64_t token, bool ok)
 
 static bool open_and_read(struct strowgerd *d, struct store_error *err)
 {
-	d->store = store_open(d->dir.path, d->log, err);
+	d->store = store_open(d->dir.path, &d->dir.key, d->log, err);
 	return d->store && store_load_site(d->store, &d->dir.key, &d->world.site, err) == 0;
 }
 
@@ -72,7 +72,7 @@ static int open_store(struct strowgerd *d)
 		log_event(d->log, LOG_ERROR, "store.damaged", LOG_Z("why", err.text));
 		store_close(d->store);
 		d->store = NULL;
-		ok = store_recover(d->dir.path, d->log) && open_and_read(d, &err);
+		ok = store_recover(d->dir.path, &d->dir.key, d->log) && open_and_read(d, &err);
 	}
 	if (!ok) {
 		complain("%s", err.text);

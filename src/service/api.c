@@ -67,6 +67,8 @@ static void live(struct service *s, const struct http_request *rq, enum cell_que
 		api_error(rs, (uint16_t)(status == 404 ? 404 : 503), status == 404 ? "no such thing" : "the switch did not answer in time", "", "try again");
 		return;
 	}
+	if (kind == CELL_Q_HANGUP || kind == CELL_Q_UNREGISTER)
+		api_note(s, rq, "end", kind == CELL_Q_HANGUP ? "call" : "registration", arg, SPAN_NONE);
 	struct span body = span_trim(span_mem(json, n));
 	api_grow(&o, n + 128);
 	if (!o.t.over) {
@@ -88,7 +90,7 @@ static void live(struct service *s, const struct http_request *rq, enum cell_que
 }
 
 /* An address, or an extension whose PIN is locked: on every path at once. */
-static void release(struct service *s, struct span what, struct http_response *rs)
+static void release(struct service *s, const struct http_request *rq, struct span what, struct http_response *rs)
 {
 	char *json = NULL;
 	size_t n = 0;
@@ -96,6 +98,8 @@ static void release(struct service *s, struct span what, struct http_response *r
 	bool pin = guard_unlock(&s->guard, what);
 	int status = s->ports.ask(s->ports.ctx, CELL_Q_BAN_RELEASE, 0, 0, what, &json, &n, &next);
 	free(json);
+	if (status == 200 || pin)
+		api_note(s, rq, "release", "ban", what, SPAN_NONE);
 	if (status == 200 || pin)
 		rs->status = 204;
 	else if (status == 404)
@@ -160,7 +164,7 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 	else if (span_eqz(head, "features"))
 		api_features(s, rq, id, rs);
 	else if (span_eqz(head, "bans") && rq->method == HTTP_DELETE)
-		release(s, id, rs);
+		release(s, rq, id, rs);
 	else if (span_eqz(head, "bans"))
 		live(s, rq, CELL_Q_BANS, SPAN_NONE, rs);
 	else if (span_eqz(head, "status"))

@@ -11,6 +11,10 @@ void api_grow(struct api_out *o, size_t room);
 void api_send(struct http_response *rs, uint16_t status, struct api_out *o);
 uint64_t api_query_u64(struct span query, const char *name);
 
+/* A verb that was done goes into the audit; the answer stays what it is (a port that could not keep it has logged so). value: a
+ * JSON object, or SPAN_NONE. */
+void api_note(struct service *s, const struct http_request *rq, const char *what, const char *entity, struct span key, struct span value);
+
 void api_extensions(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
 void api_devices(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs);
 void api_settings(struct service *s, const struct http_request *rq, struct http_response *rs);

@@ -14,6 +14,20 @@ static struct span query_text(struct span query, const char *name)
 	return v;
 }
 
+void api_note(struct service *s, const struct http_request *rq, const char *what, const char *entity, struct span key, struct span value)
+{
+	char of[64], source[64];
+	struct text t = TEXT_ARRAY(source);
+	if (!s->ports.audit_add)
+		return;
+	if (!rq->control && rq->from.family)
+		addr_put_ip(&t, &rq->from);
+	(void)text_end(&t);
+	(void)span_copyz(span_sub(key, 0, sizeof of - 1), of, sizeof of);
+	const struct audit_entry e = {.actor = rq->control ? "control" : "token", .source = source, .what = what, .entity = entity, .key = of, .value = value};
+	(void)s->ports.audit_add(s->ports.ctx, &e);
+}
+
 static void verify(struct service *s, struct http_response *rs)
 {
 	struct audit_verdict v;
@@ -23,7 +37,8 @@ static void verify(struct service *s, struct http_response *rs)
 		return;
 	}
 	api_grow(&o, 512);
-	text_fmt(&o.t, "{\"whole\":%s,\"rows\":%lld,\"head\":\"%s\"", v.broken ? "false" : "true", (long long)v.rows, v.head);
+	text_fmt(&o.t, "{\"whole\":%s,\"rows\":%lld,\"head\":\"%s\",\"cuts\":%lld,\"lost\":%lld", v.broken ? "false" : "true",
+		 (long long)v.rows, v.head, (long long)v.cuts, (long long)v.lost);
 	if (v.broken) {
 		text_fmt(&o.t, ",\"broken\":%lld,\"why\":", (long long)v.broken);
 		text_json(&o.t, span_z(v.why));

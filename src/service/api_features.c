@@ -36,12 +36,18 @@ void api_features(struct service *s, const struct http_request *rq, struct span 
 		api_error(rs, 400, "args is missing or too long", "args", "send {\"args\": \"words of the verb\"}, at most 100 characters");
 		return;
 	}
+	char told[8 * sizeof words];
+	struct text value = TEXT_ARRAY(told);
+	text_lit(&value, "{\"args\":");
+	text_json(&value, span_z(args));
+	text_putc(&value, '}');
 	json_decref(body);
 	int status = s->ports.ask(s->ports.ctx, CELL_Q_FEATURE, 0, 1, text_span(&t), &json, &n, &next);
 	struct api_out o = {0};
 	if (status < 200 || status >= 300) {
 		refused(rs, status, json, n);
 	} else {
+		api_note(s, rq, "run", "feature", id, text_span(&value));
 		api_grow(&o, n + 2);
 		text_put(&o.t, span_mem(json, n));
 		text_putc(&o.t, '\n');

@@ -21,6 +21,13 @@ struct site_change {
 };
 enum change_result { CHANGE_OK, CHANGE_CONFLICT /* if_revision is not the current one */, CHANGE_MISSING, CHANGE_STORE_FAILED };
 
+/* One row of the audit. Of a verb: what was done (a word), to which kind of thing, which one, and how. */
+struct audit_entry {
+	int64_t wall_ms;
+	const char *actor, *source, *what, *entity, *key; /* none is NULL; "" where there is nothing to say */
+	uint64_t revision; /* 0: it has none */
+	struct span value; /* a JSON object; empty: {} */
+};
 /* What is wanted of the audit; empty: any. */
 struct audit_query {
 	struct span entity, key;
@@ -31,6 +38,7 @@ struct audit_verdict {
 	int64_t rows, last; /* that are as they were written; the id of the last of them */
 	int64_t broken;     /* id of the first that is not, or is not there; 0: all are */
 	const char *why;
+	int64_t cuts, lost; /* recoveries of a damaged file that the audit tells of; rows that they lost */
 	char head[65];      /* hash of the last good row: kept elsewhere, it shows that the file was not replaced */
 };
 
@@ -48,6 +56,9 @@ struct service_ports {
 	/* The audit, as cdr_read does; a walk over its chain. NULL where none is kept. */
 	int (*audit_read)(void *ctx, const struct audit_query *q, char **json, size_t *n);
 	int (*audit_verify)(void *ctx, struct audit_verdict *v);
+	/* An act that changes no row of the configuration (a ban released, a feature's verb): durable when it returns 0. The port
+	 * knows the time. Blocks the calling HTTP thread. NULL where no audit is kept. */
+	int (*audit_add)(void *ctx, const struct audit_entry *e);
 	/* Keeps a phone's upload under a safe name; 0, -1 failed (disk), -2 quota. NULL where uploads are not kept. */
 	int (*upload)(void *ctx, struct span mac12, struct span name, struct span body);
 	/* What the phone fetched: for `show phones`. model/firmware empty when the User-Agent did not say. */

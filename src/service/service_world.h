@@ -12,7 +12,7 @@ struct world {
 	struct service *s;
 	uint64_t next_id;
 	unsigned changes, uploads;
-	char last_upload[64], last_actor[64];
+	char last_upload[64], last_actor[64], last_note[256];
 	bool store_broken;
 	const char *registrations; /* JSON array */
 	int64_t now_us;
@@ -91,6 +91,13 @@ static int world_cdr(void *ctx, uint32_t limit, struct span extension, char **js
 	return 0;
 }
 
+static int world_note(void *ctx, const struct audit_entry *e)
+{
+	struct world *w = ctx;
+	snprintf(w->last_note, sizeof w->last_note, "%s@%s %s %s %s %.*s", e->actor, e->source, e->what, e->entity, e->key, (int)e->value.n, e->value.n ? e->value.p : "");
+	return 0;
+}
+
 static int world_upload(void *ctx, struct span mac, struct span name, struct span body)
 {
 	struct world *w = ctx;
@@ -117,7 +124,7 @@ static void world_init(struct world *w)
 	st.id = 1;
 	w->site = site_new(&st);
 	const struct service_ports p = {.ctx = w, .site = world_site, .change = world_change, .ask = world_ask, .cdr_read = world_cdr,
-					.upload = world_upload, .random = world_random};
+					.audit_add = world_note, .upload = world_upload, .random = world_random};
 	w->s = service_new(&p, &world_key, &nonces, WORLD_TOKEN, 5060);
 }
 

@@ -1,111 +1,9 @@
-/* The audit: append-only (triggers refuse anything else), each row chained to the one before it by SHA-256. Whoever edits a row,
- * takes one out or cuts the end off without the rest of the file's help is found by store_audit_verify. */
+/* The audit: what is written into it and read of it. Append-only (triggers refuse anything else); its chain: audit_chain.c. */
 #include <stdlib.h>
 
-#include "crypto/digest.h"
 #include "store/store_int.h"
 
-enum { HASH_HEX = 64, ROW_HEAD = 256, VALUE_MAX = 65536 };
-
-const char store_audit_insert[] =
-	"INSERT INTO audit (id, wall_ms, revision, actor, source, what, entity, key, value, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-/* The sequence remembers rows that were cut off. */
-const char store_audit_last[] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0), "
-				"coalesce((SELECT hash FROM audit ORDER BY id DESC LIMIT 1), '')";
-#define AUDIT_ROWS "SELECT id, wall_ms, revision, actor, source, what, entity, key, value, hash FROM audit"
-
-struct chained {
-	int64_t id, wall_ms, revision;
-	struct span text[6]; /* actor, source, what, entity, key, value */
-};
-
-/* The lengths stand in front, so that no two rows look alike. */
-static void hash_of(char hex[HASH_HEX + 1], struct span before, const struct chained *r)
-{
-	char head[ROW_HEAD];
-	unsigned char sum[32];
-	struct span parts[8];
-	struct text t = TEXT_ARRAY(head), out = text_on(hex, HASH_HEX + 1);
-	text_fmt(&t, "%zu %lld %lld %lld", before.n, (long long)r->id, (long long)r->wall_ms, (long long)r->revision);
-	for (int i = 0; i < 6; i++)
-		text_fmt(&t, " %zu", r->text[i].n);
-	text_putc(&t, '\n');
-	parts[0] = before;
-	parts[1] = text_span(&t);
-	memcpy(parts + 2, r->text, sizeof r->text);
-	crypto_sha256(sum, parts, 8);
-	text_hex(&out, sum, sizeof sum);
-	(void)text_end(&out);
-}
-
-static struct span column(sqlite3_stmt *st, int i)
-{
-	const void *p = sqlite3_column_text(st, i);
-	return p ? span_mem(p, (size_t)sqlite3_column_bytes(st, i)) : SPAN_NONE;
-}
-
-static struct chained row_of(sqlite3_stmt *st)
-{
-	struct chained r = {sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), sqlite3_column_int64(st, 2), {{0}}};
-	for (int i = 0; i < 6; i++)
-		r.text[i] = column(st, 3 + i);
-	return r;
-}
-
-int store_audit_write(struct store *s, const struct audit_entry *e)
-{
-	char before[HASH_HEX + 1] = "", hash[HASH_HEX + 1];
-	sqlite3_stmt *last = s->st[ST_AUDIT_LAST], *st = s->st[ST_AUDIT];
-	struct chained r = {0, e->wall_ms, (int64_t)e->revision,
-			    {span_z(e->actor), span_z(e->source), span_z(e->what), span_z(e->entity), span_z(e->key), e->value}};
-	bool there = sqlite3_step(last) == SQLITE_ROW;
-	if (there) {
-		r.id = sqlite3_column_int64(last, 0) + 1;
-		there = span_copyz(column(last, 1), before, sizeof before);
-	}
-	sqlite3_reset(last);
-	if (!there)
-		return -1;
-	hash_of(hash, span_z(before), &r);
-	sqlite3_bind_int64(st, 1, r.id);
-	sqlite3_bind_int64(st, 2, r.wall_ms);
-	sqlite3_bind_int64(st, 3, r.revision);
-	for (int i = 0; i < 6; i++)
-		sqlite3_bind_text(st, 4 + i, r.text[i].p ? r.text[i].p : "", (int)r.text[i].n, SQLITE_STATIC);
-	sqlite3_bind_text(st, 10, hash, HASH_HEX, SQLITE_STATIC);
-	int rc = store_run(st);
-	sqlite3_clear_bindings(st);
-	return rc;
-}
-
-int store_audit_chain_old(sqlite3 *db)
-{
-	sqlite3_stmt *st = NULL, *put = NULL;
-	char before[HASH_HEX + 1] = "", hash[HASH_HEX + 1];
-	int64_t id = 0;
-	int rc = sqlite3_prepare_v2(db, AUDIT_ROWS " WHERE id > ? ORDER BY id LIMIT 1", -1, &st, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(db, "UPDATE audit SET hash = ? WHERE id = ?", -1, &put, NULL);
-	while (rc == SQLITE_OK) {
-		sqlite3_bind_int64(st, 1, id);
-		int step = sqlite3_step(st);
-		if (step != SQLITE_ROW) {
-			rc = step == SQLITE_DONE ? SQLITE_OK : step;
-			break;
-		}
-		struct chained r = row_of(st);
-		hash_of(hash, span_z(before), &r);
-		id = r.id;
-		sqlite3_reset(st);
-		store_bind_text(put, 1, hash);
-		sqlite3_bind_int64(put, 2, id);
-		rc = store_run(put) == 0 ? SQLITE_OK : sqlite3_errcode(db);
-		memcpy(before, hash, sizeof before);
-	}
-	sqlite3_finalize(st);
-	sqlite3_finalize(put);
-	return rc;
-}
+enum { VALUE_MAX = 65536 };
 
 /* ---- what changed ---- */
 
@@ -177,7 +75,7 @@ int store_audit_row(struct store *s, const struct audit_entry *e, const struct e
 
 /* ---- reading ---- */
 
-static void put_row(struct text *t, const struct chained *r, struct span hash)
+static void put_row(struct text *t, const struct audit_row *r)
 {
 	static const char *const names[] = {"actor", "source", "what", "entity", "key"};
 	text_fmt(t, "{\"id\":%lld,\"wall_ms\":%lld", (long long)r->id, (long long)r->wall_ms);
@@ -188,7 +86,7 @@ static void put_row(struct text *t, const struct chained *r, struct span hash)
 	text_fmt(t, ",\"revision\":%lld,\"changes\":", (long long)r->revision);
 	text_put(t, r->text[5]); /* JSON already */
 	text_lit(t, ",\"hash\":");
-	text_json(t, hash);
+	text_json(t, r->hash);
 	text_putc(t, '}');
 }
 
@@ -199,14 +97,14 @@ int store_read_audit(struct store *s, const struct audit_query *q, char **json, 
 	size_t cap = 0, used = 0;
 	int step = SQLITE_ERROR;
 	pthread_mutex_lock(&s->rd_lock);
-	if (sqlite3_prepare_v2(s->rd, AUDIT_ROWS " WHERE (?1 = '' OR entity = ?1) AND (?2 = '' OR key = ?2) AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?3",
+	if (sqlite3_prepare_v2(s->rd, STORE_AUDIT_ROWS " WHERE (?1 = '' OR entity = ?1) AND (?2 = '' OR key = ?2) AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?3",
 			       -1, &st, NULL) == SQLITE_OK) {
 		sqlite3_bind_text(st, 1, q->entity.n ? q->entity.p : "", (int)q->entity.n, SQLITE_STATIC);
 		sqlite3_bind_text(st, 2, q->key.n ? q->key.p : "", (int)q->key.n, SQLITE_STATIC);
 		sqlite3_bind_int64(st, 3, q->limit);
 		sqlite3_bind_int64(st, 4, (sqlite3_int64)q->before);
 		while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-			struct chained r = row_of(st);
+			struct audit_row r = store_audit_row_of(st);
 			size_t most = 512; /* each byte escaped, but the value, which is JSON */
 			for (int i = 0; i < 6; i++)
 				most += r.text[i].n * (i < 5 ? 6 : 1);
@@ -215,7 +113,7 @@ int store_read_audit(struct store *s, const struct audit_query *q, char **json, 
 			struct text t = text_on(mem + used, cap - used);
 			if (used)
 				text_putc(&t, ',');
-			put_row(&t, &r, column(st, 9));
+			put_row(&t, &r);
 			used += t.over ? 0 : t.n;
 		}
 	}
@@ -228,47 +126,4 @@ int store_read_audit(struct store *s, const struct audit_query *q, char **json, 
 	*json = mem;
 	*n = used;
 	return 0;
-}
-
-/* The row of `id` follows `before`? A row that is missing is named, too. */
-static void check(sqlite3_stmt *st, struct audit_verdict *v)
-{
-	char hash[HASH_HEX + 1];
-	struct chained r = row_of(st);
-	hash_of(hash, span_z(v->head), &r);
-	if (r.id != v->last + 1 || !span_eqz(column(st, 9), hash)) {
-		v->broken = r.id != v->last + 1 ? v->last + 1 : r.id;
-		v->why = r.id != v->last + 1 ? "it is missing" : "it, or the row before it, is not what was written";
-		return;
-	}
-	v->last = r.id;
-	v->rows++;
-	memcpy(v->head, hash, sizeof v->head);
-}
-
-int store_audit_verify(struct store *s, struct audit_verdict *v)
-{
-	sqlite3_stmt *st = NULL;
-	int64_t seq = 0;
-	int step = SQLITE_ERROR;
-	*v = (struct audit_verdict){.why = ""};
-	pthread_mutex_lock(&s->rd_lock);
-	/* one view of the file for both questions */
-	int rc = sqlite3_exec(s->rd, "BEGIN", NULL, NULL, NULL);
-	if (rc == SQLITE_OK && sqlite3_prepare_v2(s->rd, store_audit_last, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		seq = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	st = NULL;
-	if (rc == SQLITE_OK && sqlite3_prepare_v2(s->rd, AUDIT_ROWS " ORDER BY id", -1, &st, NULL) == SQLITE_OK) {
-		while (!v->broken && (step = sqlite3_step(st)) == SQLITE_ROW)
-			check(st, v);
-		if (!v->broken && step == SQLITE_DONE && v->last != seq) {
-			v->broken = v->last + 1;
-			v->why = "it is missing, and so is all behind it";
-		}
-	}
-	sqlite3_finalize(st);
-	(void)sqlite3_exec(s->rd, "COMMIT", NULL, NULL, NULL);
-	pthread_mutex_unlock(&s->rd_lock);
-	return v->broken || step == SQLITE_DONE ? 0 : -1;
 }

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include "store/dir_test.h"
 
 static void set_extension(struct store *s, const char *number, const char *name, const char *pin_sealed)
@@ -156,10 +158,162 @@ static void rows_of_the_old_form_join_the_chain(void **state)
 	gone(dir);
 }
 
+/* Whoever has the file but not the key cannot write a chain that passes: not with SHA-256 as version 2 did, nor with another key. */
+static void without_the_key_no_chain_passes(void **state)
+{
+	(void)state;
+	static const struct site_key other = {{9}};
+	static const char version_2[] =
+		"INSERT INTO audit (id, wall_ms, actor, source, what, entity, key, revision, value, hash) VALUES "
+		"(1, 5, 'control', '', 'set', 'settings', '', 1, '{}', '19624694d5e9bae18fb9e9d9dddac755ae991a0a4bd80692d7627bdc6857148b'), "
+		"(2, 6, 'control', '', 'set', 'settings', '', 2, '{}', '2b3aa445a4e866c1966cb6df0adb0b1bea5e8a79745bac39c90aa758b7c1425d'), "
+		"(3, 7, 'control', '', 'set', 'settings', '', 3, '{}', '942b0e1aba5fc17f16e6c774d2fc7a03072c02fe076a338e9a1c5eb86c2e0972')";
+	char dir[64];
+	struct store_error err;
+	fresh(dir);
+	struct store *s = store_open(dir, &other, NULL, &err);
+	assert_non_null(s);
+	set_extension(s, "201", "Ann", "");
+	assert_int_equal(broken(s, 1), 0);
+	store_close(s);
+	s = open_ok(dir);
+	assert_int_equal(broken(s, 0), 1);
+	store_close(s);
+	gone(dir);
+
+	fresh(dir);
+	store_close(open_ok(dir));
+	assert_int_equal(run_sql(dir, "strowger.db", version_2), SQLITE_OK);
+	s = open_ok(dir);
+	assert_int_equal(broken(s, 0), 1);
+	store_close(s);
+	/* but a database of that version gets keyed hashes when it is first opened */
+	assert_int_equal(run_sql(dir, "strowger.db", "DELETE FROM migrations WHERE part = 'records' AND version > 2;"
+						     "INSERT OR IGNORE INTO migrations VALUES ('records', 2, 0)"), SQLITE_OK);
+	s = open_ok(dir);
+	assert_int_equal(broken(s, 3), 0);
+	set_extension(s, "201", "Ann", "");
+	assert_int_equal(broken(s, 4), 0);
+	assert_int_not_equal(run_sql(dir, "strowger.db", "UPDATE audit SET actor = 'nobody'"), SQLITE_OK);
+	store_close(s);
+	gone(dir);
+
+	/* and a row that was not what was written then is not vouched for now */
+	fresh(dir);
+	store_close(open_ok(dir));
+	assert_int_equal(run_sql(dir, "strowger.db", version_2), SQLITE_OK);
+	assert_int_equal(run_sql(dir, "strowger.db", drop_triggers), SQLITE_OK);
+	assert_int_equal(run_sql(dir, "strowger.db", "UPDATE audit SET actor = 'nobody' WHERE id = 2; DELETE FROM migrations WHERE part = 'records' AND version > 2;"
+						     "INSERT OR IGNORE INTO migrations VALUES ('records', 2, 0)"), SQLITE_OK);
+	s = open_ok(dir);
+	assert_int_equal(broken(s, 1), 2);
+	store_close(s);
+	gone(dir);
+}
+
+static void verbs_have_rows_too(void **state)
+{
+	(void)state;
+	char dir[64];
+	struct store_error err;
+	fresh(dir);
+	struct store *s = open_ok(dir);
+	set_extension(s, "201", "Ann", "");
+	const struct audit_entry e = {.wall_ms = 78, .actor = "token", .source = "192.0.2.7", .what = "release", .entity = "ban", .key = "192.0.2.66"};
+	assert_int_equal(store_audit_add(s, &e, &err), 0);
+	assert_non_null(strstr(audit_of(s, (struct audit_query){.limit = 1}), "\"id\":2,\"wall_ms\":78,\"actor\":\"token\",\"source\":\"192.0.2.7\","
+										  "\"what\":\"release\",\"entity\":\"ban\",\"key\":\"192.0.2.66\",\"revision\":0,\"changes\":{}"));
+	assert_int_equal(broken(s, 2), 0);
+	store_close(s);
+	gone(dir);
+}
+
+/* A page of the damaged file is junk: what stands before and behind it is saved, and the gap is told of by a row of the chain. */
+static void the_audit_outlives_a_recovery(void **state)
+{
+	(void)state;
+	char dir[64], path[128], name[40];
+	struct audit_verdict v;
+	fresh(dir);
+	struct store *s = open_ok(dir);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof name, "Person %d", i);
+		set_extension(s, "201", name, "");
+	}
+	assert_int_equal(store_keep_good(dir), 0);
+	set_extension(s, "201", "Last", "");
+	struct cdr_row r = {.id = "b-1-0", .call = "c", .extension = "201", .start_wall_ms = 1000, .closed = true};
+	assert_int_equal(store_put_cdr(s, 1, &r), 0);
+	store_close(s);
+	int64_t page = number_of(dir, "strowger.db", "SELECT pageno FROM dbstat WHERE name = 'audit' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 3");
+	assert_true(page > 1);
+	snprintf(path, sizeof path, "%s/strowger.db", dir);
+	int fd = open(path, O_WRONLY);
+	static const char junk[4096] = {'x', 'y'};
+	assert_int_equal(pwrite(fd, junk, sizeof junk, (page - 1) * 4096), (ssize_t)sizeof junk);
+	close(fd);
+	assert_true(store_recover(dir, &key, NULL));
+	s = open_ok(dir);
+	assert_int_equal(store_audit_verify(s, &v), 0);
+	assert_int_equal(v.broken, 0);
+	assert_int_equal(v.cuts, 1);
+	assert_int_equal(v.last, 202); /* 201 changes and the recovery's own */
+	assert_true(v.lost > 0 && v.lost < 50);
+	assert_int_equal(v.rows + v.lost, 202);
+	assert_non_null(strstr(audit_of(s, (struct audit_query){.limit = 2}), "\"what\":\"recover\",\"entity\":\"audit\""));
+	assert_non_null(strstr(audit_of(s, (struct audit_query){.limit = 2}), "\"new\":\"Last\"")); /* the newest change, though the copy has it not */
+	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM cdr WHERE id = 'b-1-0'"), 1);
+	/* what is taken away now is not covered by what the recovery told of */
+	assert_int_equal(run_sql(dir, "strowger.db", drop_triggers), SQLITE_OK);
+	assert_int_equal(run_sql(dir, "strowger.db", "DELETE FROM audit WHERE id = 190"), SQLITE_OK);
+	assert_int_equal(broken(s, -1), 190);
+	store_close(s);
+	gone(dir);
+}
+
+/* Nothing can be read: the chain begins anew, and says so. A recovery that was cut off between its steps is gone on with. */
+static void a_lost_audit_is_told_of(void **state)
+{
+	(void)state;
+	char dir[64], path[128], to[160];
+	struct audit_verdict v;
+	fresh(dir);
+	struct store *s = open_ok(dir);
+	set_extension(s, "201", "Ann", "");
+	set_extension(s, "201", "Bea", "");
+	assert_int_equal(store_keep_good(dir), 0);
+	store_close(s);
+	snprintf(path, sizeof path, "%s/strowger.db", dir);
+	snprintf(to, sizeof to, "%s/strowger.db.new", dir);
+	assert_true(store_recover(dir, &key, NULL)); /* whole: nothing is lost */
+	s = open_ok(dir);
+	assert_int_equal(store_audit_verify(s, &v), 0);
+	assert_true(v.rows == 3 && v.cuts == 1 && v.lost == 0 && !v.broken);
+	store_close(s);
+	assert_int_equal(rename(path, to), 0); /* as a kill leaves it before the last step */
+	assert_true(store_recover(dir, &key, NULL));
+	s = open_ok(dir);
+	assert_int_equal(broken(s, 3), 0);
+	store_close(s);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_true(store_recover(dir, &key, NULL));
+	s = open_ok(dir);
+	assert_int_equal(store_audit_verify(s, &v), 0);
+	assert_true(v.rows == 1 && v.cuts == 1 && !v.broken);
+	set_extension(s, "201", "Cid", "");
+	assert_int_equal(broken(s, 2), 0);
+	store_close(s);
+	gone(dir);
+}
+
 static const struct test_case cases[] = {
 	CASE(old_and_new_values_are_kept, ""),
 	CASE(a_refused_change_leaves_no_row, ""),
 	CASE(tampering_is_found, ""),
 	CASE(rows_of_the_old_form_join_the_chain, ""),
+	CASE(without_the_key_no_chain_passes, ""),
+	CASE(verbs_have_rows_too, ""),
+	CASE(the_audit_outlives_a_recovery, "R32 R7"),
+	CASE(a_lost_audit_is_told_of, "R32"),
 };
 TEST_MAIN("audit", cases)

@@ -188,7 +188,10 @@ void store_apply_change(struct store *s, struct change_job *j)
 		j->result = CHANGE_STORE_FAILED;
 		return;
 	}
-	j->result = one(s, j);
+	if (j->c)
+		j->result = one(s, j);
+	else
+		j->result = store_audit_write(s, j->note) == 0 ? CHANGE_OK : CHANGE_STORE_FAILED;
 	if (j->result == CHANGE_STORE_FAILED)
 		store_fail(j->err, "%s/strowger.db: %s; free space on the disk or make it writable, then repeat the change", s->dir,
 			   sqlite3_errmsg(s->db));

@@ -15,6 +15,8 @@
 
 #define UNUSED __attribute__((unused))
 
+UNUSED static const struct site_key key = {{1, 2, 3}};
+
 /* A folder whose name SQL or a URI would trip over. */
 static void fresh(char dir[64])
 {
@@ -52,7 +54,7 @@ static void gone(char dir[64])
 static struct store *open_ok(const char *dir)
 {
 	struct store_error err;
-	struct store *s = store_open(dir, NULL, &err);
+	struct store *s = store_open(dir, &key, NULL, &err);
 	if (!s)
 		fail_msg("%s", err.text);
 	return s;

@@ -11,14 +11,14 @@
 #include "io/file.h"
 #include "store/store_int.h"
 
-enum { GENERATIONS = 3, SETTLE_MS = 3000, AGAIN_MS = 60000, PATH = 512, COPY_MAX = 256 << 20 };
+enum { GENERATIONS = 3, SETTLE_MS = 3000, AGAIN_MS = 60000 };
 
-static void good_path(char dst[PATH], const char *dir, int generation)
+static void good_path(char dst[STORE_PATH], const char *dir, int generation)
 {
 	if (generation)
-		snprintf(dst, PATH, "%s/good/%d.db", dir, generation);
+		snprintf(dst, STORE_PATH, "%s/good/%d.db", dir, generation);
 	else
-		snprintf(dst, PATH, "%s/good/new.db", dir);
+		snprintf(dst, STORE_PATH, "%s/good/new.db", dir);
 }
 
 /* Every table of the configuration, whatever features added. */
@@ -73,7 +73,7 @@ static bool same_config(const char *a, const char *b)
 static bool copy_config(const char *dir, const char *to)
 {
 	sqlite3 *db = NULL;
-	char src[PATH];
+	char src[STORE_PATH];
 	snprintf(src, sizeof src, "%s/strowger.db", dir);
 	(void)unlink(to);
 	if (access(src, R_OK) != 0)
@@ -83,7 +83,7 @@ static bool copy_config(const char *dir, const char *to)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = store_migrate(db);
+		rc = store_migrate(db, &(struct audit_key){{0}}); /* its audit is empty */
 	if (rc == SQLITE_OK)
 		rc = attach(db, src);
 	if (rc == SQLITE_OK)
@@ -99,7 +99,7 @@ static bool copy_config(const char *dir, const char *to)
 
 int store_keep_good(const char *dir)
 {
-	char good[PATH], from[PATH], to[PATH];
+	char good[STORE_PATH], from[STORE_PATH], to[STORE_PATH];
 	snprintf(good, sizeof good, "%s/good", dir);
 	good_path(from, dir, 0);
 	if (file_mkdir(good) != 0 || !copy_config(dir, from)) {
@@ -173,18 +173,9 @@ void store_keep_stop(struct store *s)
 	s->keeper_runs = false;
 }
 
-/* ---- recovery -------------------------------------------------------------------------------------------------------------- */
+/* ---- what is there ---------------------------------------------------------------------------------------------------------- */
 
-static bool copy_of(const char *good, const char *to)
-{
-	char *mem = NULL;
-	size_t n = 0;
-	bool ok = file_read(good, COPY_MAX, &mem, &n) == 0 && file_write(to, span_mem(mem, n), true) == 0;
-	free(mem);
-	return ok;
-}
-
-static int newest_good(const char *dir, char good[PATH], struct stat *sb)
+int store_newest_good(const char *dir, char good[STORE_PATH], struct stat *sb)
 {
 	for (int g = 1; g <= GENERATIONS; g++) {
 		good_path(good, dir, g);
@@ -197,36 +188,10 @@ static int newest_good(const char *dir, char good[PATH], struct stat *sb)
 /* A site has good copies only once it had a database: one that is away or empty was lost, perhaps between two steps of a recovery. */
 bool store_was_lost(const char *dir)
 {
-	char path[PATH];
+	char path[STORE_PATH];
 	struct stat sb;
 	snprintf(path, sizeof path, "%s/strowger.db", dir);
 	if (stat(path, &sb) == 0 && sb.st_size > 0)
 		return false;
-	return newest_good(dir, path, &sb) != 0;
-}
-
-bool store_recover(const char *dir, struct log_sink *log)
-{
-	/* the database first: a file without its -wal could pass for a whole one of an earlier day */
-	static const char *const parts[] = {"", "-wal", "-shm"};
-	char good[PATH], db[PATH], fresh[PATH + 8], aside[PATH + 64];
-	struct stat sb = {0};
-	snprintf(db, sizeof db, "%s/strowger.db", dir);
-	snprintf(fresh, sizeof fresh, "%s.new", db);
-	if (!newest_good(dir, good, &sb) || !copy_of(good, fresh))
-		return false;
-	long long now = (long long)time(NULL);
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-		char from[PATH + 8];
-		snprintf(from, sizeof from, "%s%s", db, parts[i]);
-		snprintf(aside, sizeof aside, "%s/strowger.db.damaged-%lld%s", dir, now, parts[i]);
-		if (rename(from, aside) != 0 && errno != ENOENT)
-			return false;
-	}
-	if (rename(fresh, db) != 0 || file_sync_folder(dir) != 0)
-		return false;
-	snprintf(aside, sizeof aside, "%s/strowger.db.damaged-%lld", dir, now);
-	log_event(log, LOG_ERROR, "store.recovered", LOG_Z("from", good), LOG_I("copied_s_ago", now - (long long)sb.st_mtime), LOG_Z("damaged_kept_as", aside),
-		  LOG_Z("missing", "call records and changes since then: see the damaged file"));
-	return true;
+	return store_newest_good(dir, path, &sb) != 0;
 }

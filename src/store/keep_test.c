@@ -28,17 +28,17 @@ static void a_lost_database_is_brought_back(void **state)
 	snprintf(to, sizeof to, "%s/aside", dir);
 	assert_int_equal(rename(path, to), 0);
 	assert_true(store_was_lost(dir));
-	assert_null(store_open(dir, NULL, &err));
+	assert_null(store_open(dir, &key, NULL, &err));
 	assert_true(err.damaged);
 	assert_int_not_equal(access(path, F_OK), 0); /* nothing empty was made */
-	assert_true(store_recover(dir, NULL));
+	assert_true(store_recover(dir, &key, NULL));
 	s = open_ok(dir);
 	store_close(s);
 	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM extension"), 2);
 	/* an emptied one too */
 	assert_int_equal(truncate(path, 0), 0);
-	assert_null(store_open(dir, NULL, &err));
-	assert_true(store_recover(dir, NULL));
+	assert_null(store_open(dir, &key, NULL, &err));
+	assert_true(store_recover(dir, &key, NULL));
 	assert_int_equal(number_of(dir, "strowger.db", "SELECT count(*) FROM extension"), 2);
 	gone(dir);
 }

@@ -22,11 +22,13 @@ static const struct { int version; const char *sql; } record_steps[] = {
 	{2, "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''"},
 	{2, "UPDATE audit SET key = substr(entity, instr(entity, '/') + 1), entity = substr(entity, 1, instr(entity, '/') - 1) "
 	    "WHERE instr(entity, '/') > 0"},
-	{2, NULL}, /* store_audit_chain_old */
 	{2, "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"},
 	{2, "CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"},
+	{3, "DROP TRIGGER IF EXISTS audit_stays"},
+	{3, NULL}, /* store_audit_rekey */
+	{3, "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"},
 };
-enum { RECORDS_VERSION = 2 };
+enum { RECORDS_VERSION = 3 };
 
 static const char reg_schema[] =
 	"CREATE TABLE IF NOT EXISTS binding (extension TEXT, contact TEXT, instance TEXT, device_id INTEGER, call_id TEXT, "
@@ -35,7 +37,6 @@ static const char reg_schema[] =
 	"CREATE TABLE IF NOT EXISTS life (id INTEGER PRIMARY KEY, wall_ms INTEGER);"
 	"PRAGMA user_version = 1";
 
-#define Q10 "?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 const char *const store_stmt_sql[ST_N] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
 	[ST_COMMIT] = "COMMIT",
@@ -43,7 +44,7 @@ const char *const store_stmt_sql[ST_N] = {
 	[ST_SAVE] = "SAVEPOINT change",
 	[ST_RELEASE] = "RELEASE change",
 	[ST_BACK] = "ROLLBACK TO change",
-	[ST_CDR] = "INSERT INTO cdr (" CDR_COLUMNS ") VALUES (" Q10 ", " Q10 ", " Q10 ", ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+	[ST_CDR] = "INSERT INTO cdr (" CDR_COLUMNS ") VALUES (?, ?, ?, ?" STORE_Q10 STORE_Q10 STORE_Q10 ") ON CONFLICT (id) DO UPDATE SET "
 		   "(" CDR_COLUMNS ") = (SELECT "
 		   "excluded.id, excluded.call, excluded.leg_no, excluded.direction, excluded.extension, excluded.device, excluded.caller, "
 		   "excluded.callee, excluded.dialled, excluded.sip_call_id, excluded.remote, excluded.start_ms, excluded.ring_at_ms, "
@@ -75,7 +76,7 @@ const char *const store_reg_sql[RG_N] = {
 	[RG_BEGIN] = "BEGIN IMMEDIATE",
 	[RG_COMMIT] = "COMMIT",
 	[RG_ROLLBACK] = "ROLLBACK",
-	[RG_PUT] = "INSERT OR REPLACE INTO binding (" BINDING_COLUMNS ") VALUES (" Q10 ", ?, ?, ?, ?, ?)",
+	[RG_PUT] = "INSERT OR REPLACE INTO binding (" BINDING_COLUMNS ") VALUES (?, ?, ?, ?, ?" STORE_Q10 ")",
 	[RG_DROP] = "DELETE FROM binding WHERE extension = ? AND contact = ? AND instance = ?",
 	[RG_SUB_PUT] = store_subs_put,
 	[RG_SUB_DROP] = store_subs_drop,
@@ -238,7 +239,7 @@ static int note_version(sqlite3 *db, const char *part, int version)
 	return sqlite3_exec(db, b, NULL, NULL, NULL);
 }
 
-int store_migrate(sqlite3 *db)
+int store_migrate(sqlite3 *db, const struct audit_key *key)
 {
 	int ve = version_of(db, "entities"), vr = version_of(db, "records");
 	if (ve == ENTITIES_VERSION && vr == RECORDS_VERSION)
@@ -250,7 +251,7 @@ int store_migrate(sqlite3 *db)
 			rc = sqlite3_exec(db, entities_steps[i].sql, NULL, NULL, NULL);
 	for (size_t i = 0; rc == SQLITE_OK && i < COUNT_OF(record_steps); i++)
 		if (record_steps[i].version > vr)
-			rc = record_steps[i].sql ? sqlite3_exec(db, record_steps[i].sql, NULL, NULL, NULL) : store_audit_chain_old(db);
+			rc = record_steps[i].sql ? sqlite3_exec(db, record_steps[i].sql, NULL, NULL, NULL) : store_audit_rekey(db, key, vr >= 2);
 	if (rc == SQLITE_OK && ve < ENTITIES_VERSION)
 		rc = note_version(db, "entities", ENTITIES_VERSION);
 	if (rc == SQLITE_OK && vr < RECORDS_VERSION)
@@ -298,7 +299,7 @@ static int open_main(struct store *s, struct store_error *err)
 	}
 	if (refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
 		return -1;
-	int rc = store_migrate(s->db);
+	int rc = store_migrate(s->db, &s->audit_key);
 	if (rc == SQLITE_OK)
 		rc = store_prepare(s->db, store_stmt_sql, s->st, ST_N);
 	if (rc != SQLITE_OK) {
@@ -414,13 +415,14 @@ static int start_writer(struct store *s)
 	return s->writer_runs ? 0 : -1;
 }
 
-struct store *store_open(const char *dir, struct log_sink *log, struct store_error *err)
+struct store *store_open(const char *dir, const struct site_key *key, struct log_sink *log, struct store_error *err)
 {
 	struct store *s = calloc(1, sizeof *s);
 	store_fail(err, "out of memory");
 	if (!s)
 		return NULL;
 	s->log = log;
+	s->audit_key = store_audit_key(key);
 	s->cdr = calloc(CDR_RING, sizeof *s->cdr);
 	s->binding = calloc(BINDING_RING, sizeof *s->binding);
 	s->sub = calloc(SUB_RING, sizeof *s->sub);

@@ -15,12 +15,13 @@ struct store_error {
 	bool damaged;   /* the database cannot be read: store_recover may help */
 };
 
-/* dir: the site's state directory (strowger.db, registrations.db). NULL with err filled: read-only, full, damaged, of a
+/* dir: the site's state directory (strowger.db, registrations.db). key: the audit's chain hangs on it. NULL with err filled: read-only, full, damaged, of a
  * newer version (never touched). */
-struct store *store_open(const char *dir, struct log_sink *log, struct store_error *err);
-/* The database is set aside and the newest good copy of the configuration put in its place (R32). False: there is none, nothing
+struct store *store_open(const char *dir, const struct site_key *key, struct log_sink *log, struct store_error *err);
+/* The database is set aside and the newest good copy of the configuration put in its place (R32), with what can be read of the
+ * damaged one's audit and a row (what "recover", entity "audit") that names the rows which cannot. False: there is none, nothing
  * was changed. The store must be closed. */
-bool store_recover(const char *dir, struct log_sink *log);
+bool store_recover(const char *dir, const struct site_key *key, struct log_sink *log);
 /* There is no database, though there was one: good copies of it exist. store_recover brings it back. */
 bool store_was_lost(const char *dir);
 /* Can the whole database file be read? */
@@ -57,6 +58,8 @@ int store_put_subscription(struct store *s, const struct subscription_row *r);
 int store_drop_subscription(struct store *s, const struct subscription_row *r); /* local_tag only */
 /* Blocks until durable. Checks if_revision, writes the row and the audit row in one transaction, fills id and revision. */
 enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err);
+/* A row of the audit without a change of the configuration. Blocks until durable. 0 or -1 with err filled. */
+int store_audit_add(struct store *s, const struct audit_entry *e, struct store_error *err);
 /* The audit, newest first, as JSON objects separated by commas. 0 or -1. */
 int store_read_audit(struct store *s, const struct audit_query *q, char **json, size_t *n);
 /* Walks the whole chain. 0, or -1: it could not be read to its end. */

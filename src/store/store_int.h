@@ -35,10 +35,11 @@ struct sub_item {
 	struct subscription_row row;
 };
 
-/* One waiting store_change: lives on the caller's stack. */
+/* One waiting store_change or store_audit_add: lives on the caller's stack. */
 struct change_job {
 	struct change_job *next;
-	struct site_change *c;
+	struct site_change *c;          /* NULL: the note alone */
+	const struct audit_entry *note;
 	int64_t wall_ms;
 	struct store_error *err;
 	enum change_result result;
@@ -54,7 +55,11 @@ enum stmt_kind {
 };
 enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_N };
 
+enum { AUDIT_HASH = 64 }; /* hex */
+struct audit_key { unsigned char k[32]; };
+
 struct store {
+	struct audit_key audit_key;
 	sqlite3 *db, *reg, *rd; /* writer's, writer's, readers' (under rd_lock) */
 	sqlite3_stmt *st[ST_N], *rg[RG_N];
 	pthread_mutex_t rd_lock;
@@ -100,9 +105,12 @@ bool store_check(sqlite3 *db, const char *pragma, char why[STORE_WHY]);
 
 /* The file is damaged: set aside, a new one made of the rows that can still be read. On the thread that writes it. */
 int store_heal_registrations(struct store *s);
-int store_migrate(sqlite3 *db); /* to today's versions; a new database gets everything */
+int store_migrate(sqlite3 *db, const struct audit_key *key); /* to today's versions; a new database gets everything */
 
-/* keep */
+/* keep: the newest copy that can be read: its number, path and status; 0: there is none */
+enum { STORE_PATH = 512 };
+struct stat;
+int store_newest_good(const char *dir, char good[STORE_PATH], struct stat *sb);
 void store_keep_stop(struct store *s);
 
 /* write */
@@ -118,18 +126,26 @@ extern const char store_subs_schema[], store_subs_put[], store_subs_drop[];
 bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n);
 
 /* audit: on the writer's thread inside its transaction. 0 or -1. */
-struct audit_entry {
-	int64_t wall_ms;
-	const char *actor, *source, *what, *entity, *key;
-	uint64_t revision;
-	struct span value; /* JSON object */
-};
 extern const char store_audit_insert[], store_audit_last[];
 int store_audit_write(struct store *s, const struct audit_entry *e);
 /* The value is what differs between two rows; old NULL: added, now NULL: removed. Of sealed fields only that they changed. */
 int store_audit_row(struct store *s, const struct audit_entry *e, const struct entity_desc *d, const void *old, const void *now);
-/* Rows from before the chain get their place in it. An SQLite code. */
-int store_audit_chain_old(sqlite3 *db);
+
+/* audit_chain */
+struct audit_row {
+	int64_t id, wall_ms, revision;
+	struct span text[6]; /* actor, source, what, entity, key, value */
+	struct span hash;
+};
+#define STORE_AUDIT_ROWS "SELECT id, wall_ms, revision, actor, source, what, entity, key, value, hash FROM audit"
+struct audit_row store_audit_row_of(sqlite3_stmt *st); /* of STORE_AUDIT_ROWS; its texts live until the next step */
+struct audit_key store_audit_key(const struct site_key *k);
+/* One row behind the last, on any connection, inside its transaction. 0 or -1. */
+int store_audit_append(sqlite3 *db, const struct audit_key *key, const struct audit_entry *e);
+/* Rows of older versions get their place in the keyed chain; hashed: they have SHA-256 hashes, which are checked first. An SQLite code. */
+int store_audit_rekey(sqlite3 *db, const struct audit_key *key, bool hashed);
+/* What can be read of a damaged file's audit (from NULL: nothing), and a row that says what could not. An SQLite code. */
+int store_audit_salvage(sqlite3 *to, sqlite3 *from, const struct audit_key *key, const char *what, int64_t wall_ms);
 
 /* change: on the writer's thread inside its transaction. */
 void store_apply_change(struct store *s, struct change_job *j);
@@ -146,6 +162,7 @@ int store_column_addr(sqlite3_stmt *st, int column, struct addr *out); /* -1: no
 int store_read_binding(sqlite3_stmt *st, struct binding_row *b);
 int store_grow(char **mem, size_t *cap, size_t need); /* 0, or -1: no memory */
 
+#define STORE_Q10 ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 #define CDR_COLUMNS                                                                                                    \
 	"id, call, leg_no, direction, extension, device, caller, callee, dialled, sip_call_id, remote, start_ms, "     \
 	"ring_at_ms, answer_ms, end_ms, ring_ms, talk_ms, cause, sip_status, ended_by, closed, direct_media, codec, "  \

@@ -6,8 +6,6 @@
 
 #include "store/dir_test.h"
 
-static const struct site_key key = {{1, 2, 3}};
-
 static struct cdr_row cdr(const char *id, bool closed)
 {
 	struct cdr_row r = {.call = "c", .extension = "201", .caller = "\"x\"", .start_wall_ms = 1000, .closed = closed, .cause = closed ? CDR_NORMAL : 0};
@@ -215,7 +213,7 @@ static void a_kill_loses_nothing_confirmed(void **state)
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct store_error err;
-		struct store *s = store_open(dir, NULL, &err);
+		struct store *s = store_open(dir, &key, NULL, &err);
 		for (int i = 0; s; i++) {
 			char number[12];
 			snprintf(number, sizeof number, "%d", 1000 + i);
@@ -266,7 +264,7 @@ static void a_newer_version_is_left_alone(void **state)
 	run_sql(dir, "strowger.db", "INSERT INTO migrations VALUES ('entities', 999, 0)");
 	snprintf(path, sizeof path, "%s/strowger.db", dir);
 	assert_int_equal(stat(path, &before), 0);
-	assert_null(store_open(dir, NULL, &err));
+	assert_null(store_open(dir, &key, NULL, &err));
 	assert_non_null(strstr(err.text, "newer version"));
 	assert_non_null(strstr(err.text, path));
 	assert_int_equal(stat(path, &after), 0);
@@ -296,7 +294,7 @@ static void damage_is_told(void **state)
 		assert_int_equal(pwrite(fd, junk, sizeof junk, at), sizeof junk);
 	close(fd);
 	assert_false(store_file_is_sound(path));
-	assert_null(store_open(dir, NULL, &err));
+	assert_null(store_open(dir, &key, NULL, &err));
 	assert_non_null(strstr(err.text, "damaged"));
 	gone(dir);
 	/* registrations come back by themselves: their damage does not stop the switch */
@@ -323,7 +321,7 @@ static void a_read_only_folder_is_told(void **state)
 		struct store_error err;
 		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
 			_exit(2);
-		struct store *s = store_open(dir, NULL, &err);
+		struct store *s = store_open(dir, &key, NULL, &err);
 		_exit(!s && strstr(err.text, "writable") && strstr(err.text, dir) ? 0 : 1);
 	}
 	int status;
@@ -333,7 +331,7 @@ static void a_read_only_folder_is_told(void **state)
 	char missing[96];
 	struct store_error err;
 	snprintf(missing, sizeof missing, "%s/nowhere", dir);
-	assert_null(store_open(missing, NULL, &err));
+	assert_null(store_open(missing, &key, NULL, &err));
 	assert_non_null(strstr(err.text, "exists"));
 	gone(dir);
 }
@@ -349,7 +347,7 @@ static void a_full_disk_is_survived(void **state)
 		struct store_error err;
 		struct rlimit full = {1, RLIM_INFINITY}, room = {RLIM_INFINITY, RLIM_INFINITY};
 		signal(SIGXFSZ, SIG_IGN);
-		struct store *s = store_open(dir, NULL, &err);
+		struct store *s = store_open(dir, &key, NULL, &err);
 		if (!s)
 			_exit(10);
 		watch(s);
@@ -371,7 +369,7 @@ static void a_full_disk_is_survived(void **state)
 		if (store_change(s, &c, 5, &err) != CHANGE_OK)
 			_exit(15);
 		store_close(s);
-		s = store_open(dir, NULL, &err);
+		s = store_open(dir, &key, NULL, &err);
 		n_got = 0;
 		if (!s || store_load_bindings(s, 0, each_binding, NULL) != 0 || n_got != 1)
 			_exit(16);

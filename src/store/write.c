@@ -71,20 +71,31 @@ int store_drop_binding(struct store *s, const struct binding_row *b)
 	return put_binding(s, b, true);
 }
 
+static enum change_result do_job(struct store *s, struct change_job *j)
+{
+	if (j->err)
+		j->err->text[0] = 0;
+	pthread_mutex_lock(&s->lock);
+	*s->jobs_end = j;
+	s->jobs_end = &j->next;
+	s->rest_until_ms = 0;
+	pthread_cond_signal(&s->wake);
+	while (!j->done)
+		pthread_cond_wait(&s->finished, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	return j->result;
+}
+
 enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err)
 {
 	struct change_job j = {.c = c, .wall_ms = wall_ms, .err = err, .result = CHANGE_STORE_FAILED};
-	if (err)
-		err->text[0] = 0;
-	pthread_mutex_lock(&s->lock);
-	*s->jobs_end = &j;
-	s->jobs_end = &j.next;
-	s->rest_until_ms = 0;
-	pthread_cond_signal(&s->wake);
-	while (!j.done)
-		pthread_cond_wait(&s->finished, &s->lock);
-	pthread_mutex_unlock(&s->lock);
-	return j.result;
+	return do_job(s, &j);
+}
+
+int store_audit_add(struct store *s, const struct audit_entry *e, struct store_error *err)
+{
+	struct change_job j = {.note = e, .err = err, .result = CHANGE_STORE_FAILED};
+	return do_job(s, &j) == CHANGE_OK ? 0 : -1;
 }
 
 struct store_stats store_stats_of(const struct store *s)
@@ -168,9 +179,12 @@ static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct chan
 	if (s->done.cdr)
 		for (uint32_t i = 0; i < n; i++)
 			s->done.cdr(s->done.ctx, s->cdr[(tail + i) % CDR_RING].token, ok);
+	bool changed = false; /* the configuration: a row of the audit alone makes no good copy */
+	for (const struct change_job *j = jobs; ok && j; j = j->next)
+		changed = changed || (j->c && j->result == CHANGE_OK);
 	pthread_mutex_lock(&s->lock);
 	s->cdr_tail += n;
-	if (ok && jobs) {
+	if (changed) {
 		s->changes++;
 		pthread_cond_signal(&s->keep_wake);
 	}

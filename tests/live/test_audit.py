@@ -31,3 +31,13 @@ def test_changes_are_told_and_a_broken_row_is_named(daemon):
     daemon.start()
     p = daemon.cli("audit", "verify", check=False)
     assert p.returncode == 1 and f"broken at row {rows[1]['id']}" in p.stderr
+
+
+def test_verbs_are_told(daemon):
+    daemon.cli("extension", "add", "201", "--pin", "4071")
+    daemon.cli("feature", "run", "mwi", "set", "201", "2", "1")
+    rows = get(daemon, "/api/v1/audit?entity=feature")
+    assert [(r["what"], r["key"], r["actor"], r["changes"]) for r in rows] == [("run", "mwi", "control", {"args": "set 201 2 1"})]
+    assert daemon.cli("ban", "release", "192.0.2.66", check=False).returncode != 0  # it is not held: nothing was done
+    assert get(daemon, "/api/v1/audit?entity=ban") == []
+    assert daemon.cli("audit", "verify").stdout.startswith("whole: ")

@@ -51,6 +51,8 @@ def test_flipped_bytes():
             if d.log.count("event=store.recovered") > before:
                 recovered += 1
                 assert got == want and list(d.site.glob("strowger.db.damaged-*"))
+                told = json.loads(d.cli("--json", "audit", "verify").stdout)  # the audit goes on, and says what it lost
+                assert told["whole"] and told["cuts"] == 1, told
             d.cli("extension", "add", "999")  # and it can be worked with
             d.kill()
         print(f"{FLIPS} times damaged, {recovered} times from the good copy")
