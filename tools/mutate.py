@@ -17,7 +17,7 @@ ENV = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_err
 # Which unit programs, corpora and scenarios hold a folder; the nearest come first.
 HOLDERS = {"src/sip": ["sip_", "pbx_"], "src/pbx": ["pbx_", "sim_"], "src/edge": ["edge_"], "src/service": ["service_"], "src/mgraph": ["mgraph_"],
            "src/rtp": ["rtp_", "mgraph_"], "src/base": ["base_"], "src/store": ["store_"], "src/vphone": ["vphone_"], "src/crypto": ["crypto_", "sip_auth"],
-           "src/features": ["features_", "pbx_"]}
+           "src/features": ["features_", "pbx_"], "src/guard": ["guard_", "edge_", "pbx_"]}
 WAYS = [
     ("condition negated", re.compile(r"\bif \((.*)\)$"), lambda m: f"if (!({m[1]}))"),
     ("< for <=", re.compile(r"(?<![<\-])<=(?!=)"), lambda m: "<"),
@@ -124,7 +124,7 @@ def main():
         p = (ROOT / w).resolve()
         files += [f for f in ([p] if p.is_file() else sorted(p.rglob("*.c"))) if not f.name.endswith(("_test.c", "_fuzz.c", "_main.c"))]
     COPY.mkdir(parents=True, exist_ok=True)
-    for d in ("src", "tests", "tools", "benchmarks", "meson.build", "meson_options.txt", "layers.txt"):
+    for d in ("src", "tests", "tools", "benchmarks", "packaging", "docs", "meson.build", "meson_options.txt", "layers.txt"):
         if (ROOT / d).is_dir():
             shutil.copytree(ROOT / d, COPY / d, dirs_exist_ok=True)
         else:

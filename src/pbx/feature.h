@@ -10,7 +10,7 @@
 
 struct watch_verdict {
 	uint16_t status; /* 0: allowed; else the refusal: 403, 404 */
-	bool pending;    /* allowed later: watch_approve or watch_reject */
+	bool pending;    /* allowed or rejected later: watch_decide */
 };
 
 /* Phase "watch": an event package (RFC 6665 7.2). Its point is the package's name. */
@@ -46,7 +46,7 @@ void *feature_state(struct cell *c, const struct feature *f); /* NULL: it has no
 const struct site *feature_site(const struct cell *c);        /* NULL before the first snapshot; good for one step */
 /* The resource of this package looks different now: its subscribers hear of it at the end of the step. */
 void watch_changed(struct cell *c, const char *package, struct span resource);
-void watch_approve(struct cell *c, handle sub);
-void watch_reject(struct cell *c, handle sub);
+/* The pending subscriptions of this extension to it are allowed, or rejected with a last NOTIFY. How many there were. */
+uint32_t watch_decide(struct cell *c, const char *package, struct span resource, struct span subscriber, bool allow);
 
 #endif

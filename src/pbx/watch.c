@@ -213,14 +213,10 @@ void watch_changed(struct cell *c, const char *package, struct span resource)
 		(void)event_changed(c->events, &p->event, resource, c->now_us);
 }
 
-void watch_approve(struct cell *c, handle sub)
+uint32_t watch_decide(struct cell *c, const char *package, struct span resource, struct span subscriber, bool allow)
 {
-	event_approve(c->events, sub, c->now_us);
-}
-
-void watch_reject(struct cell *c, handle sub)
-{
-	event_end(c->events, sub, "rejected", c->now_us);
+	const struct watch_package *p = package_find(c, span_z(package));
+	return p ? event_decide(c->events, &p->event, resource, subscriber, allow, c->now_us) : 0;
 }
 
 /* ---- REFER ---- */

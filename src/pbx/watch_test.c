@@ -177,6 +177,33 @@ static void expiry_and_fetch(void **state)
 	w_close(w);
 }
 
+/* Who has to wait hears the decision: the state, or that there is none for him. Only he, and only on this resource. */
+static void decided(void **state)
+{
+	(void)state;
+	struct world *w = start();
+	subscribe(w, &sa, &a, "pending1", TEST_EVENT "Expires: 60\r\n");
+	notified(w, &sa, 200);
+	subscribe(w, &sb, &b, "pending1", TEST_EVENT "Expires: 60\r\n");
+	notified(w, &sb, 200);
+	verb(w, "watchtest set pending1 50", 200);
+	verb(w, "watchtest allow pending2 201", 200);
+	assert_non_null(strstr(w->answer, "\"decided\":0"));
+	verb(w, "watchtest allow pending1 201", 200);
+	assert_non_null(strstr(w->answer, "\"decided\":1"));
+	const struct sip_msg *m = notified(w, &sa, 200);
+	assert_true(state_is(m, "active;expires=") && body_has(m, "number=1 state=full"));
+	nothing(w, &b);
+	verb(w, "watchtest reject pending1 202", 200);
+	m = notified(w, &sb, 200);
+	assert_true(state_is(m, "terminated;reason=rejected") && m->body.n == 0);
+	nothing(w, &a);
+	verb(w, "watchtest allow pending1 201", 200);
+	assert_non_null(strstr(w->answer, "\"decided\":0")); /* decided once */
+	assert_int_equal(cell_counts(w->cell).subscriptions, 1);
+	w_close(w);
+}
+
 /* One NOTIFY at a time; what comes meanwhile becomes one; versions and CSeq run on together. */
 static void collapse(void **state)
 {
@@ -495,7 +522,7 @@ static void fan_out(void **state)
 }
 
 static const struct test_case cases[] = {
-	CASE(message_lamp, "R5"), CASE(refusals, "R22"), CASE(refresh_and_end, ""), CASE(expiry_and_fetch, ""), CASE(collapse, "R5"),
+	CASE(message_lamp, "R5"), CASE(refusals, "R22"), CASE(refresh_and_end, ""), CASE(expiry_and_fetch, ""), CASE(decided, ""), CASE(collapse, "R5"),
 	CASE(failures, ""), CASE(over_a_restart, "R5"), CASE(reserves, "R5"), CASE(sizes, ""), CASE(connection_lost, "R5"), CASE(limits, "R25"),
 	CASE(strangers_in_dialog, ""), CASE(refer_outlives_the_call, ""), CASE(fan_out, "R5"),
 };

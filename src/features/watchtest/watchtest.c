@@ -52,9 +52,13 @@ static uint16_t verb(struct cell *c, void *state, struct span args, struct text 
 {
 	uint64_t bytes = 0;
 	struct span what = span_cut(&args, ' '), name = span_cut(&args, ' ');
+	if ((span_eqz(what, "allow") || span_eqz(what, "reject")) && enabled(c)) {
+		text_fmt(json, "{\"decided\":%u}", watch_decide(c, "x-strowger-test", name, args, span_eqz(what, "allow")));
+		return 200;
+	}
 	struct name *n = span_eqz(what, "set") && span_u64(args, MAX_BYTES, &bytes) == 0 ? name_find(state, name, true) : NULL;
 	if (!n || !enabled(c)) {
-		text_json(json, SPAN_LIT("watchtest set NAME BYTES, while the site setting test_events is on"));
+		text_json(json, SPAN_LIT("watchtest set NAME BYTES, or allow or reject NAME EXTENSION, while the site setting test_events is on"));
 		return 400;
 	}
 	n->bytes = (uint32_t)bytes;

@@ -113,8 +113,8 @@ bool event_party(const struct event_server *es, handle sub, struct event_party *
 uint32_t event_changed(struct event_server *es, const struct event_package *package, struct span resource, int64_t now_us);
 /* Has anybody subscribed to it? */
 uint32_t event_watchers(const struct event_server *es, const struct event_package *package, struct span resource);
-/* pending -> active, with a NOTIFY. */
-void event_approve(struct event_server *es, handle sub, int64_t now_us);
+/* The pending ones of this subscriber: active, with a NOTIFY, or ended ("rejected"). Returns how many. */
+uint32_t event_decide(struct event_server *es, const struct event_package *package, struct span resource, struct span subscriber, bool allow, int64_t now_us);
 /* Last NOTIFY "terminated;reason=..." (deactivated, probation, rejected, timeout, giveup, noresource), then it is gone. */
 void event_end(struct event_server *es, handle sub, const char *reason, int64_t now_us);
 /* Asks `gone` once for each device; all subscriptions of those for which it says so are ended with this reason, in pace. */

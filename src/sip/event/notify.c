@@ -347,14 +347,24 @@ uint32_t event_changed(struct event_server *es, const struct event_package *pack
 	return r ? r->n : 0;
 }
 
-void event_approve(struct event_server *es, handle sub, int64_t now_us)
+uint32_t event_decide(struct event_server *es, const struct event_package *package, struct span resource, struct span subscriber, bool allow, int64_t now_us)
 {
-	struct event_sub *s = sub_get(es, sub);
-	if (!s || s->state != EVENT_PENDING)
-		return;
-	sub_set_state(es, s, EVENT_ACTIVE);
-	row_wanted(es, s, now_us);
-	notify_want(es, s, true, Q_CHANGED);
+	struct event_resource *r = resource_find(es, package, resource);
+	uint32_t n = 0;
+	for (struct event_sub *s = r ? r->first : NULL, *next; s; s = next) {
+		next = s->of_res.next;
+		if (s->state != EVENT_PENDING || !span_eqz(subscriber, s->subscriber))
+			continue;
+		n++;
+		if (!allow) {
+			notify_end(es, s, "rejected");
+			continue;
+		}
+		sub_set_state(es, s, EVENT_ACTIVE);
+		row_wanted(es, s, now_us);
+		notify_want(es, s, true, Q_CHANGED);
+	}
+	return n;
 }
 
 void event_end(struct event_server *es, handle sub, const char *reason, int64_t now_us)
