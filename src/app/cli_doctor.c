@@ -24,23 +24,38 @@ void doctor_say(struct doctor *d, enum finding f, const char *what, const char *
 		printf("      mend: %s\n", mend);
 }
 
-/* [--host ADDR] [--from ADDR] [--port-base P] */
+/* Those that the daemon of the site has; what is named goes before: a firewall may show others. */
+static bool take_ports(const struct cli *c, struct daemon_ports *p)
+{
+	struct daemon_ports wishes = {0};
+	uint64_t base = 0;
+	for (int i = 0; i + 1 < c->argc; i += 2) {
+		struct span v = span_z(c->argv[i + 1]);
+		if (!strcmp(c->argv[i], "--port-base") && (span_u64(v, 65000, &base) != 0 || base == 0))
+			return false;
+		if (!strcmp(c->argv[i], "--port") && ports_wish(&wishes, v) != 0)
+			return false;
+	}
+	if (base || ports_read(p, c->site) != 0)
+		ports_standard(p, (uint16_t)base);
+	ports_apply(p, &wishes);
+	return true;
+}
+
+/* [--host ADDR] [--from ADDR] [--port-base P] [--port NAME=P]... */
 int cli_doctor(struct cli *c)
 {
 	struct doctor d = {.site = c->site, .json = c->json, .findings = json_array()};
-	long base = 0;
-	char *end;
-	bool good = addr_parse(SPAN_LIT("127.0.0.1"), 0, &d.host) == 0;
+	struct daemon_ports ports;
+	bool good = take_ports(c, &ports) && addr_parse(SPAN_LIT("127.0.0.1"), 0, &d.host) == 0;
 	for (int i = 0; good && i < c->argc; i += 2) {
 		good = i + 1 < c->argc;
 		if (good && !strcmp(c->argv[i], "--host"))
 			good = addr_parse(span_z(c->argv[i + 1]), 0, &d.host) == 0;
 		else if (good && !strcmp(c->argv[i], "--from"))
 			good = addr_parse(span_z(c->argv[i + 1]), 0, &d.from) == 0;
-		else if (good && !strcmp(c->argv[i], "--port-base"))
-			good = (base = strtol(c->argv[i + 1], &end, 10)) > 0 && base < 65000 && !*end;
 		else
-			good = false;
+			good = good && (!strcmp(c->argv[i], "--port-base") || !strcmp(c->argv[i], "--port"));
 	}
 	if (good && d.from.family && d.from.family != d.host.family) {
 		fprintf(stderr, "strowger: --from and --host are not of one family: name both as IPv4 or both as IPv6\n");
@@ -50,7 +65,7 @@ int cli_doctor(struct cli *c)
 		json_decref(d.findings);
 		return CLI_USAGE;
 	}
-	doctor_listeners(&d, (unsigned)base);
+	doctor_listeners(&d, &ports);
 	doctor_site(&d);
 	if (d.json) {
 		json_dumpf(d.findings, stdout, JSON_INDENT(1));

@@ -3,6 +3,7 @@
 #define APP_CLI_DOCTOR_H
 
 #include "app/cli.h"
+#include "app/listen_ports.h"
 #include "base/addr.h"
 
 enum finding { FIND_OK, FIND_WARN, FIND_FAIL };
@@ -16,7 +17,7 @@ struct doctor {
 };
 /* mend: what to do; "" with FIND_OK. */
 void doctor_say(struct doctor *d, enum finding f, const char *what, const char *mend, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void doctor_listeners(struct doctor *d, unsigned port_base);
+void doctor_listeners(struct doctor *d, const struct daemon_ports *p);
 void doctor_site(struct doctor *d);
 
 #endif

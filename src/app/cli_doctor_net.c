@@ -121,17 +121,16 @@ static void curl_ask(struct doctor *d, const char *scheme, uint16_t port, const 
 		doctor_say(d, FIND_OK, what, "", "answered %ld", status);
 }
 
-void doctor_listeners(struct doctor *d, unsigned base)
+void doctor_listeners(struct doctor *d, const struct daemon_ports *p)
 {
-	uint16_t b = (uint16_t)base, sip = b ? b : 5060, tls = b ? (uint16_t)(b + 1) : 5061, service = b ? (uint16_t)(b + 2) : 10060;
-	uint16_t http = b ? (uint16_t)(b + 3) : 8080, https = b ? (uint16_t)(b + 4) : 8443, rtp = b ? (uint16_t)(b + 100 + (b & 1)) : 16384;
-	options(d, false, sip, "SIP");
-	options(d, true, sip, "SIP");
-	options(d, false, service, "SIP service");
-	options(d, true, service, "SIP service");
-	curl_ask(d, "https", tls, "SIP TLS", true);
-	curl_ask(d, "http", http, "HTTP", false);
-	curl_ask(d, "https", https, "HTTPS", false);
-	doctor_say(d, FIND_OK, "firewall, udp", "", "nft add rule inet filter input udp dport { %u, %u, %u-65535 } accept", sip, service, rtp);
-	doctor_say(d, FIND_OK, "firewall, tcp", "", "nft add rule inet filter input tcp dport { %u, %u, %u, %u, %u } accept", sip, tls, service, http, https);
+	options(d, false, p->sip, "SIP");
+	options(d, true, p->sip, "SIP");
+	options(d, false, p->sip_service, "SIP service");
+	options(d, true, p->sip_service, "SIP service");
+	curl_ask(d, "https", p->sips, "SIP TLS", true);
+	curl_ask(d, "http", p->http, "HTTP", false);
+	curl_ask(d, "https", p->https, "HTTPS", false);
+	doctor_say(d, FIND_OK, "firewall, udp", "", "nft add rule inet filter input udp dport { %u, %u, %u-65535 } accept", p->sip, p->sip_service, p->rtp_first);
+	doctor_say(d, FIND_OK, "firewall, tcp", "", "nft add rule inet filter input tcp dport { %u, %u, %u, %u, %u } accept", p->sip, p->sips, p->sip_service,
+		   p->http, p->https);
 }

@@ -35,7 +35,7 @@ static const struct cli_command commands[] = {
 	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},
 	{"backup verify", "DIR: is every file there and as it was?", cli_backup_verify, NULL},
 	{"backup restore", "DIR: the site (--site) becomes what it was; the daemon must be stopped", cli_restore, NULL},
-	{"doctor", "[--host A] [--from A] [--port-base P]: are all listeners reachable, is this host fit? (G10)", cli_doctor, NULL},
+	{"doctor", "[--host A] [--from A] [--port NAME=P]: are all listeners reachable, is this host fit? (G10)", cli_doctor, NULL},
 	{"feature run", "NAME WORD...: a feature's verb, e.g. mwi set 201 2 1", cli_feature, NULL},
 	{"completion bash", "prints tab completion for bash: eval \"$(strowger completion bash)\"", cli_completion, NULL},
 };

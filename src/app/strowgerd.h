@@ -6,6 +6,7 @@
 #ifndef APP_STROWGERD_H
 #define APP_STROWGERD_H
 
+#include "app/listen_ports.h"
 #include "app/strowgerd_log.h"
 #include "app/strowgerd_metrics.h"
 #include "app/strowgerd_trace.h"
@@ -31,6 +32,7 @@ enum { MAX_LISTEN = 4, MAX_WORKERS_OPT = 64, MAX_PAIRS_OPT = 6000 };
 struct daemon_opts {
 	const char *site;
 	uint16_t port_base; /* 0: the standard ports */
+	struct daemon_ports wishes; /* single ports that go before these */
 	struct addr listen[MAX_LISTEN]; /* ports unused */
 	unsigned n_listen;
 	unsigned workers;
@@ -39,9 +41,6 @@ struct daemon_opts {
 	struct logs_opts log;
 	const char *user; /* NULL: stay who we are */
 	bool no_seccomp;
-};
-struct daemon_ports {
-	uint16_t sip, sips, sip_service, http, https, metrics, sips_legacy, rtp_first;
 };
 /* -1: go on; else the exit code. */
 int options_read(struct daemon_opts *o, int argc, char **argv);

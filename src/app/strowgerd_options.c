@@ -13,6 +13,8 @@ static const char usage[] =
 	"  --port-base N     all ports at offsets from N: +0 SIP (UDP, TCP), +1 SIP over TLS, +2 SIP service (UDP, TCP),\n"
 	"                    +3 HTTP, +4 HTTPS, +5 metrics (loopback), +6 SIP over old TLS (site setting), +100 up RTP and RTCP\n"
 	"                    (default: 5060, 5061, 10060, 8080, 8443, 9090, 5062 and RTP from 16384)\n"
+	"  --port NAME=N     one of them: sip, sips, service, http, https, metrics, sips-old, rtp; may be repeated. Phones that are told a\n"
+	"                    server without a port ask 80 and 443: --port http=80 --port https=443\n"
 	"  --listen ADDR     IP address to listen on; may be repeated, up to 4 (default: 0.0.0.0, all of IPv4)\n"
 	"  --workers N       threads for voice (default: one for each core)\n"
 	"  --rtp-pairs N     RTP/RTCP port pairs of the site; a call through the switch takes two (default: 448)\n"
@@ -68,6 +70,10 @@ static int take(struct daemon_opts *o, int c, const char *arg)
 			return wrong("--port-base wants a port from 1024 to 65000, not '%s'.", arg);
 		o->port_base = (uint16_t)n;
 		return -1;
+	case 'P':
+		if (ports_wish(&o->wishes, span_z(arg)) != 0)
+			return wrong("--port wants NAME=N: sip, sips, service, http, https, metrics, sips-old or rtp (even), and a port from 1 to 65535, not '%s'.", arg);
+		return -1;
 	case 'l':
 		if (o->n_listen == MAX_LISTEN || addr_parse(span_z(arg), 0, &o->listen[o->n_listen]) != 0)
 			return wrong("--listen wants an IP address (at most four times), not '%s'.", arg);
@@ -97,7 +103,7 @@ static int take(struct daemon_opts *o, int c, const char *arg)
 int options_read(struct daemon_opts *o, int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"site", 1, NULL, 's'}, {"port-base", 1, NULL, 'p'}, {"listen", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
+		{"site", 1, NULL, 's'}, {"port-base", 1, NULL, 'p'}, {"port", 1, NULL, 'P'}, {"listen", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
 		{"rtp-pairs", 1, NULL, 'r'}, {"record", 1, NULL, 'R'}, {"log-level", 1, NULL, 'L'},
 		{"log-file", 1, NULL, 'F'}, {"log-file-mb", 1, NULL, 'M'}, {"log-journal", 2, NULL, 'J'}, {"user", 1, NULL, 'u'},
 		{"no-seccomp", 0, NULL, 'S'}, {"help", 0, NULL, 'h'},
@@ -117,17 +123,20 @@ int options_read(struct daemon_opts *o, int argc, char **argv)
 		o->workers = thread_cores() < MAX_WORKERS_OPT ? thread_cores() : MAX_WORKERS_OPT;
 	if (o->workers > o->pairs)
 		o->workers = o->pairs;
-	if (ports_of(o).rtp_first + 2u * o->pairs + 2u * o->workers > 65536)
+	struct daemon_ports p = ports_of(o);
+	uint32_t rtp_end = p.rtp_first + 2u * o->pairs + 2u * o->workers;
+	char what[96];
+	if (rtp_end > 65536)
 		return wrong("With this many --rtp-pairs the ports would go beyond 65535: take fewer, or a lower --port-base.%s", "");
+	if (ports_clash(&p, rtp_end, what, sizeof what))
+		return wrong("Two listeners want one port: %s. Give one of them another by --port NAME=N.", what);
 	return -1;
 }
 
 struct daemon_ports ports_of(const struct daemon_opts *o)
 {
-	uint16_t b = o->port_base;
-	if (!b)
-		return (struct daemon_ports){5060, 5061, 10060, 8080, 8443, 9090, 5062, 16384};
-	/* RTP ports are even (RFC 3550 11). */
-	return (struct daemon_ports){b, (uint16_t)(b + 1), (uint16_t)(b + 2), (uint16_t)(b + 3), (uint16_t)(b + 4), (uint16_t)(b + 5), (uint16_t)(b + 6),
-				     (uint16_t)(b + 100 + (b & 1))};
+	struct daemon_ports p;
+	ports_standard(&p, o->port_base);
+	ports_apply(&p, &o->wishes);
+	return p;
 }

@@ -1,4 +1,4 @@
-/* From root to a user of few rights. Every port of the switch is above 1023, so that nothing at all is kept. */
+/* From root to a user of few rights. Nothing is kept but, where a port below 1024 is asked for, the right to bind such ports. */
 #include "app/strowgerd.h"
 
 #include "io/sandbox.h"
@@ -25,6 +25,7 @@ static int give_site(const char *site, unsigned uid, unsigned gid)
 int become_user(const struct daemon_opts *o)
 {
 	unsigned uid, gid;
+	struct daemon_ports ports = ports_of(o);
 	if (!o->user)
 		return 0;
 	if (sandbox_user(o->user, &uid, &gid) != 0) {
@@ -40,7 +41,7 @@ int become_user(const struct daemon_opts *o)
 	int rc = give_site(o->site, uid, gid);
 	if (rc != 0)
 		return rc;
-	if (sandbox_become(o->user) == 0)
+	if (sandbox_become(o->user, ports_any_low(&ports)) == 0)
 		return 0;
 	complain("cannot become %s: %s.", o->user, strerror(errno));
 	return EXIT_FAILED;

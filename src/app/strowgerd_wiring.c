@@ -1,13 +1,11 @@
 /* Start, in the order in which things need each other; drain and end, the other way round. */
-#include "app/strowgerd.h"
+#include "app/strowgerd_internal.h"
 
 #include "edge/limits.h"
 #include "io/clock.h"
-#include "io/file.h"
 #include "io/random.h"
 #include "io/sandbox.h"
 #include "io/sock.h"
-#include "io/tcp.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -16,35 +14,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PEM_MAX = 65536, NOFILE_CAP = 16000, NOFILE_OTHERS = 200 /* database, loops, wakers, threads */ };
+enum { NOFILE_CAP = 16000, NOFILE_OTHERS = 200 /* database, loops, wakers, threads */ };
 
-struct strowgerd {
-	struct daemon_opts o;
-	struct daemon_ports ports;
-	struct logs *logs;
-	struct log_sink *log;
-	struct trace *trace;
-	struct metrics *metrics;
-	struct metrics_server metrics_server;
-	struct http_server *metrics_http;
-	struct site_dir dir;
-	struct world world;
-	struct store *store;
-	struct recorder *recorder;
-	struct cell_host *host;
-	struct ask_desk *desk;
-	struct media *media;
-	struct sip_tcp *tcp, *tls;
-	struct site_certs certs;
-	struct service *service;
-	struct http_server *http[MAX_LISTEN], *https[MAX_LISTEN], *control;
-	struct addr shown; /* what we tell others: our address */
-	struct tcp_budget streams; /* of SIP over TCP and TLS together */
-	uint32_t extensions; /* at the start */
-	bool ready;
-};
-
-static int failed(const char *what)
+int start_failed(const char *what)
 {
 	complain("%s: %s.", what, errno ? strerror(errno) : "no memory");
 	return EXIT_FAILED;
@@ -111,7 +83,7 @@ static int make_cell(struct strowgerd *d)
 	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics,
 				   .answer = ask_answered, .ctx = d->desk};
 	if (!d->desk || !d->trace || !d->metrics || !(d->host = cell_host_new(&o)))
-		return failed("cannot make the cell");
+		return start_failed("cannot make the cell");
 	struct cell_in in = {.kind = CELL_IN_SITE, .u.site = d->world.site};
 	cell_host_feed(d->host, &in);
 	struct store_done done = {d->host, on_cdr_done};
@@ -186,7 +158,7 @@ static int start_media(struct strowgerd *d)
 	char err[256] = "";
 	unsigned per_worker = (d->o.pairs + d->o.workers - 1) / d->o.workers;
 	if (cell_host_media_ring(d->host, (size_t)per_worker * d->o.workers) != 0)
-		return failed("cannot make the media ring");
+		return start_failed("cannot make the media ring");
 	struct media_opts o = {.addr = d->o.listen[0], .port_first = d->ports.rtp_first, .pairs_per_worker = per_worker,
 			       .workers = d->o.workers, .on_event = cell_host_on_media, .ctx = d->host};
 	random_bytes(&o.seed, sizeof o.seed);
@@ -207,208 +179,6 @@ static int start_media(struct strowgerd *d)
 		cell_host_feed(d->host, &in);
 	}
 	return 0;
-}
-
-/* ---- sockets ---- */
-
-static int not_bound(const char *proto, const struct addr *at)
-{
-	char where[80];
-	int e = errno;
-	struct text t = TEXT_ARRAY(where);
-	addr_put(&t, at);
-	text_end(&t);
-	if (e == EADDRINUSE)
-		complain("%s port %s is in use by another program. Stop it (`ss -%slnp` shows which), or take other ports with --port-base N.",
-			 proto, where, strcmp(proto, "UDP") == 0 ? "u" : "t");
-	else if (e == EADDRNOTAVAIL)
-		complain("cannot listen on %s: this computer does not have that address. Give one of its own with --listen.", where);
-	else if (e == EACCES)
-		complain("cannot listen on %s %s: ports below 1024 need a privilege. Take others with --port-base N.", proto, where);
-	else
-		complain("cannot listen on %s %s: %s.", proto, where, strerror(e));
-	return EXIT_FAILED;
-}
-
-/* Listeners 2n and up: TLS; 3n and up: TLS for old phones. */
-static int open_tls(struct strowgerd *d)
-{
-	const struct site_settings *st = site_settings_of(d->world.site);
-	int rc = certs_ready(&d->certs, &d->dir, &d->o, st->identity, d->log);
-	struct tls_ctx *modern = rc == 0 ? certs_context(&d->certs, &d->dir, TLS_MODERN) : NULL;
-	struct tls_ctx *legacy = modern && st->legacy_tls ? certs_context(&d->certs, &d->dir, TLS_LEGACY) : NULL;
-	if (!modern || (st->legacy_tls && !legacy)) {
-		tls_ctx_unref(modern);
-		return rc ? rc : EXIT_FAILED;
-	}
-	struct sip_tcp_opts to = {.waker = cell_host_waker(d->host), .log = d->log, .budget = &d->streams, .tls = modern};
-	d->tls = sip_tcp_new(&to);
-	tls_ctx_unref(modern);
-	if (!d->tls) {
-		tls_ctx_unref(legacy);
-		return failed("cannot make the TLS transport");
-	}
-	for (unsigned i = 0; i < (legacy ? 2u : 1u) * d->o.n_listen; i++) {
-		struct addr at = d->o.listen[i % d->o.n_listen];
-		bool old = i >= d->o.n_listen;
-		at.port = old ? d->ports.sips_legacy : d->ports.sips;
-		if (sip_tcp_listen_tls(d->tls, (uint16_t)(2 * d->o.n_listen + i), &at, old ? legacy : NULL) != 0) {
-			tls_ctx_unref(legacy);
-			return not_bound("TCP", &at);
-		}
-	}
-	tls_ctx_unref(legacy);
-	return 0;
-}
-
-static int open_sip(struct strowgerd *d)
-{
-	struct sip_tcp_opts to = {.waker = cell_host_waker(d->host), .log = d->log, .budget = &d->streams};
-	if (!(d->tcp = sip_tcp_new(&to)))
-		return failed("cannot make the TCP transport");
-	for (unsigned i = 0; i < 2 * d->o.n_listen; i++) {
-		struct addr at = d->o.listen[i / 2];
-		at.port = i % 2 ? d->ports.sip_service : d->ports.sip;
-		if (sip_udp_listen(cell_host_udp(d->host), (uint16_t)i, &at) != 0)
-			return not_bound("UDP", &at);
-		if (sip_tcp_listen(d->tcp, (uint16_t)i, &at) != 0)
-			return not_bound("TCP", &at);
-	}
-	int rc = open_tls(d);
-	cell_host_tcp(d->host, d->tcp, d->tls);
-	return rc;
-}
-
-static size_t body_limit(void *ctx, const struct http_request *rq)
-{
-	return service_body_limit(ctx, rq);
-}
-
-static void handle(void *ctx, const struct http_request *rq, struct http_response *rs)
-{
-	service_handle(ctx, rq, rs);
-}
-
-static int open_web(struct strowgerd *d, struct http_opts *o, uint16_t port, struct http_server **out)
-{
-	for (unsigned i = 0; i < d->o.n_listen; i++) {
-		struct addr at = d->o.listen[i];
-		at.port = port;
-		o->listen_fd = tcp_listen(&at, HTTP_BACKLOG);
-		if (o->listen_fd < 0)
-			return not_bound("TCP", &at);
-		if (!(out[i] = http_start(o))) {
-			close(o->listen_fd);
-			return failed("cannot start HTTP");
-		}
-	}
-	return 0;
-}
-
-/* The same sockets, served with other certificates: who connects meanwhile waits in the backlog. */
-static int serve_anew(struct strowgerd *d, struct http_opts *o)
-{
-	for (unsigned i = 0; i < d->o.n_listen; i++) {
-		struct addr at = d->o.listen[i];
-		at.port = d->ports.https;
-		o->listen_fd = d->https[i] ? http_quiesce(d->https[i]) : -1;
-		http_stop(d->https[i]);
-		if (o->listen_fd < 0) /* the last one did not start */
-			o->listen_fd = tcp_listen(&at, HTTP_BACKLOG);
-		d->https[i] = o->listen_fd < 0 ? NULL : http_start(o);
-		if (!d->https[i]) {
-			if (o->listen_fd >= 0)
-				close(o->listen_fd);
-			return failed("cannot start HTTPS again");
-		}
-	}
-	return 0;
-}
-
-static int open_https(struct strowgerd *d, struct http_opts o, bool anew)
-{
-	char *cert = NULL, *key = NULL;
-	size_t n = 0;
-	int rc = EXIT_FAILED;
-	o.threads = HTTPS_THREADS;
-	if (file_read(d->certs.cert, PEM_MAX, &cert, &n) != 0 || file_read(d->certs.key, PEM_MAX, &key, &n) != 0) {
-		complain("cannot read %s and its key: %s.", d->certs.cert, strerror(errno));
-	} else {
-		o.cert = cert;
-		o.key = key;
-		rc = anew ? serve_anew(d, &o) : open_web(d, &o, d->ports.https, d->https);
-	}
-	if (key)
-		explicit_bzero(key, n);
-	free(cert);
-	free(key);
-	return rc;
-}
-
-static int open_http(struct strowgerd *d)
-{
-	struct service_ports ports = world_ports(&d->world);
-	struct nonce_key nonces;
-	random_bytes(&nonces, sizeof nonces);
-	errno = 0;
-	d->service = service_new(&ports, &d->dir.key, &nonces, d->dir.token, d->ports.sip);
-	if (!d->service)
-		return failed("cannot make the HTTP service");
-	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log};
-	o.threads = d->o.n_listen > 1 ? 2 : HTTP_THREADS;
-	int rc = open_web(d, &o, d->ports.http, d->http);
-	if (rc == 0)
-		rc = open_https(d, o, false);
-	if (rc != 0)
-		return rc;
-	o.threads = HTTP_CONTROL_THREADS;
-	o.control = true;
-	o.listen_fd = unix_listen(d->dir.control_path, 64);
-	if (o.listen_fd < 0 && errno == ENAMETOOLONG) {
-		complain("the name %s is too long for a socket (107 bytes): choose a shorter --site.", d->dir.control_path);
-		return EXIT_FAILED;
-	}
-	if (o.listen_fd < 0 || !(d->control = http_start(&o)))
-		return failed("cannot make the control socket");
-	return 0;
-}
-
-/* Calls go on without it: what is in the way is told, and that is all. */
-static void open_metrics(struct strowgerd *d)
-{
-	struct addr at = {.family = 4, .ip = {127, 0, 0, 1}, .port = d->ports.metrics};
-	const struct addr *l = &d->o.listen[0];
-	if (l->family == 4 && l->ip[0] == 127)
-		memcpy(at.ip, l->ip, sizeof at.ip);
-	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs,
-						    (d->o.pairs + d->o.workers - 1) / d->o.workers * d->o.workers, d->streams.max};
-	int fd = tcp_listen(&at, HTTP_CONTROL_MAX_CONNS);
-	if (fd >= 0 && (d->metrics_http = metrics_serve(&d->metrics_server, fd)))
-		return;
-	log_event(d->log, LOG_WARN, "metrics.not_served", LOG_I("port", at.port), LOG_Z("why", strerror(errno)));
-	if (fd >= 0)
-		close(fd);
-}
-
-void strowgerd_reload(struct strowgerd *d)
-{
-	char identity[256] = "";
-	struct site_certs was = d->certs;
-	pthread_mutex_lock(&d->world.site_mu);
-	(void)span_copyz(span_z(site_settings_of(d->world.site)->identity), identity, sizeof identity);
-	pthread_mutex_unlock(&d->world.site_mu);
-	int rc = certs_ready(&d->certs, &d->dir, &d->o, identity, d->log);
-	struct tls_ctx *ctx = rc == 0 ? certs_context(&d->certs, &d->dir, TLS_MODERN) : NULL;
-	if (!ctx) {
-		d->certs = was;
-		log_event(d->log, LOG_ERROR, "tls.not_reloaded", LOG_Z("kept", was.cert));
-		return;
-	}
-	sip_tcp_set_tls(d->tls, ctx);
-	tls_ctx_unref(ctx);
-	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log};
-	if (open_https(d, o, true) == 0)
-		log_event(d->log, LOG_INFO, "tls.reloaded", LOG_Z("file", d->certs.cert));
 }
 
 /* ---- all of it ---- */
@@ -457,11 +227,14 @@ static int start(struct strowgerd *d)
 	errno = 0;
 	d->extensions = site_extension_count(d->world.site); /* from here on HTTP threads replace the snapshot */
 	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)
-		return failed("cannot start a thread");
+		return start_failed("cannot start a thread");
 	rc = open_http(d);
-	if (rc == 0)
-		open_metrics(d);
-	return rc;
+	if (rc != 0)
+		return rc;
+	open_metrics(d);
+	if (ports_write(&d->ports, d->dir.path) != 0)
+		log_event(d->log, LOG_WARN, "ports.not_written", LOG_Z("why", strerror(errno)));
+	return 0;
 }
 
 int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
@@ -470,7 +243,7 @@ int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
 	*out = d;
 	errno = 0;
 	if (!d)
-		return failed("cannot start");
+		return start_failed("cannot start");
 	int64_t began = mono_us();
 	d->o = *o;
 	d->ports = ports_of(o);
@@ -484,7 +257,7 @@ int strowgerd_start(struct strowgerd **out, const struct daemon_opts *o)
 	d->log = logs_sink(d->logs);
 	rc = start(d);
 	if (rc == 0 && !o->no_seccomp && !sandbox_is_off_by_build() && sandbox_enter() != 0)
-		rc = failed("cannot install the filter of system calls (leave it out with --no-seccomp)");
+		rc = start_failed("cannot install the filter of system calls (leave it out with --no-seccomp)");
 	d->ready = rc == 0;
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.started", LOG_Z("version", STROWGER_VERSION), LOG_Z("site", d->dir.path),

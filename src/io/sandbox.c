@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -45,12 +47,22 @@ int sandbox_user(const char *user, unsigned *uid, unsigned *gid)
 	return 0;
 }
 
-int sandbox_become(const char *user)
+/* That one alone, of those that are still permitted: nothing is inherited. */
+static int keep_low_ports(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{.effective = 1u << CAP_NET_BIND_SERVICE, .permitted = 1u << CAP_NET_BIND_SERVICE}};
+	return (int)syscall(SYS_capset, &head, data);
+}
+
+int sandbox_become(const char *user, bool low_ports)
 {
 	unsigned uid, gid;
-	if (sandbox_user(user, &uid, &gid) != 0)
+	if (sandbox_user(user, &uid, &gid) != 0 || (low_ports && prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) != 0))
 		return -1;
 	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+		return -1;
+	if (low_ports && (keep_low_ports() != 0 || prctl(PR_SET_KEEPCAPS, 0L, 0L, 0L, 0L) != 0))
 		return -1;
 	if (uid != 0 && setuid(0) == 0) { /* what is given up must be gone */
 		errno = EPERM;

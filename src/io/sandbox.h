@@ -7,9 +7,9 @@
 /* Is this a build in which the filter stays off (sanitizers need ptrace and more)? */
 bool sandbox_is_off_by_build(void);
 
-/* Root becomes `user`: groups, then user, for good; every capability is gone with it. Before any thread. -1: errno (ENOENT: no
- * such user; EPERM: we are not root, or could come back). */
-int sandbox_become(const char *user) __attribute__((warn_unused_result));
+/* Root becomes `user`: groups, then user, for good; every capability is gone with it, but with low_ports CAP_NET_BIND_SERVICE. Before
+ * any thread. -1: errno (ENOENT: no such user; EPERM: we are not root, or could come back). */
+int sandbox_become(const char *user, bool low_ports) __attribute__((warn_unused_result));
 /* The uid and gid of `user`; -1: ENOENT. */
 int sandbox_user(const char *user, unsigned *uid, unsigned *gid) __attribute__((warn_unused_result));
 

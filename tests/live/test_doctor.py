@@ -6,7 +6,7 @@ import pytest
 
 
 def doctor(daemon, *args):
-    p = daemon.cli("--json", "doctor", "--port-base", str(daemon.port_base), *args, check=False)
+    p = daemon.cli("--json", "doctor", *args, check=False)
     return p.returncode, {f["what"]: f for f in json.loads(p.stdout)}
 
 

@@ -1,4 +1,5 @@
 """The process itself: what it gives up, what the service manager hears, what the binary is made of."""
+import json
 import os
 import pathlib
 import pwd
@@ -65,6 +66,35 @@ def test_root_becomes_another_user_and_keeps_nothing():
         os.mkdir(f"{tmp}/roots", 0o700)
         p = subprocess.run([str(BUILD / "strowgerd"), "--site", f"{tmp}/roots", "--user", "nobody"], capture_output=True, text=True)
         assert p.returncode == 1 and "chown" in p.stderr
+    finally:
+        d.clean()
+        shutil.rmtree(tmp)
+
+
+@pytest.mark.row("G10")
+def test_the_ports_that_phones_ask(tmp_path):
+    """80 and 443, as root becomes another user: the right to bind them is kept, and nothing else; the doctor finds them by itself."""
+    tmp = tempfile.mkdtemp(prefix="strowger-ports-")
+    os.chmod(tmp, 0o755)
+    d = Daemon(site=f"{tmp}/site", args=["--user", "nobody", "--listen", "127.80.0.1", "--port", "http=80", "--port", "https=443"])
+    try:
+        command = [a for a in d.command() if a != "127.0.0.1"]
+        command.remove("--listen")
+        d.command = lambda: command
+        d.start()
+        assert d.ready["http"] == "http://127.80.0.1:80"
+        for t in threads_of(d.proc.pid):
+            assert [int(t[c], 16) for c in ("CapEff", "CapPrm", "CapInh", "CapAmb")] == [1 << 10, 1 << 10, 0, 0]
+        p = d.cli("--json", "doctor", "--host", "127.80.0.1", check=False)
+        found = {f["what"]: f["result"] for f in json.loads(p.stdout)}
+        assert found["HTTP 80"] == found["HTTPS 443"] == found[f"SIP UDP {d.port_base}"] == "ok", found
+        p = subprocess.run(["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "https://127.80.0.1/000000000000.cfg"], capture_output=True, text=True)
+        assert p.stdout in ("401", "404"), p.stdout
+        assert d.stop() == 0, d.log
+        for args, why in ((["--port", "ftp=21"], "NAME=N"), (["--port", "http=9090"], "http=9090 and metrics=9090"), (["--port", "rtp=5000"], "RTP ports")):
+            p = subprocess.run([str(BUILD / "strowgerd"), "--site", f"{tmp}/none", *args], capture_output=True, text=True)
+            assert p.returncode == 2 and why in p.stderr, p.stderr
+        assert not pathlib.Path(f"{tmp}/none").exists()
     finally:
         d.clean()
         shutil.rmtree(tmp)
