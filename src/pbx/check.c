@@ -142,7 +142,7 @@ static const char *check_cdrs(const struct cell *c)
 		open += !r->row.closed;
 		pending += r->pending;
 		MUST(!r->row.closed || r->listed, "cdr: closed and forgotten");
-		MUST(!r->row.closed || r->pending || timer_is_set(&r->retry), "cdr: nobody stores it");
+		MUST(!(r->row.closed || r->pending) || timer_is_set(&r->retry), "cdr: nobody stores it");
 	}
 	MUST(open == c->cdr_open && open + listed == c->cdrs.used, "cdr: wrong count");
 	MUST(pending == map_count(&c->cdr_tokens), "cdr: tokens differ");
