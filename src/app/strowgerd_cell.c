@@ -59,7 +59,7 @@ static void refuse_cdr(struct cell_host *h, uint64_t token)
 		size_t cap = h->cap_refused ? h->cap_refused * 2 : 256;
 		uint64_t *mem = realloc(h->refused, cap * sizeof *mem);
 		if (!mem)
-			return; /* the cell never hears of it and keeps the row */
+			return; /* the cell never hears of it: it keeps the row, and sends it again (pbx/cdr.c) */
 		h->refused = mem;
 		h->cap_refused = cap;
 	}
@@ -397,6 +397,14 @@ bool cell_host_post(struct cell_host *h, const struct cell_msg *m)
 		thread_sleep_us(1000);
 	}
 	return false;
+}
+
+/* The writer waits with it: what is put meanwhile is refused, and comes again. */
+void cell_host_persisted(struct cell_host *h, uint64_t token, bool ok)
+{
+	struct cell_msg m = {.kind = MSG_PERSISTED, .token = token, .ok = ok};
+	while (!cell_host_post(h, &m) && !atomic_load(&h->stop))
+		;
 }
 
 void cell_host_on_media(void *host, const struct media_event *e)
