@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RING_CONTROL = 4096, TURN_LIMIT_US = 5000, TCP_PER_LOOP = 256, WALL_EVERY_US = 1000000, WALL_STEP_US = 20000,
+enum { RING_CONTROL = 4096, TURN_LIMIT_US = 5000, TCP_PER_LOOP = 256, WALL_STEP_US = 20000,
 	BACKLOG_MAX = 16384, BACKLOG_RETRY_US = 50000, WAKE_MAX_US = 1000000 };
 
 /* Registrations that the store's queue had no room for (a storm): kept in order until it has. */
@@ -37,7 +37,7 @@ struct cell_host {
 	bool has_media_ring;
 	atomic_bool stop;
 	pthread_t thread;
-	int64_t wall_minus_mono_us, wall_looked_us, long_turn_told_us;
+	int64_t wall_minus_mono_us, long_turn_told_us;
 	uint64_t *refused; /* tokens of CDRs that the store would not take: told to the cell after the step */
 	size_t n_refused, cap_refused;
 	uint32_t inputs; /* of this turn */
@@ -59,7 +59,7 @@ static void refuse_cdr(struct cell_host *h, uint64_t token)
 		size_t cap = h->cap_refused ? h->cap_refused * 2 : 256;
 		uint64_t *mem = realloc(h->refused, cap * sizeof *mem);
 		if (!mem)
-			return; /* the cell never hears of it and keeps the row */
+			return; /* the cell never hears of it: it keeps the row, and sends it again (pbx/cdr.c) */
 		h->refused = mem;
 		h->cap_refused = cap;
 	}
@@ -283,13 +283,10 @@ static void tell_refused(struct cell_host *h)
 	h->n_refused -= n;
 }
 
+/* Each turn: a row written by a clock that has jumped would come back with a wrong end (store/clock.c). */
 static void look_at_wall(struct cell_host *h)
 {
-	int64_t now = h->loop.now_us;
-	if (now - h->wall_looked_us < WALL_EVERY_US)
-		return;
-	h->wall_looked_us = now;
-	int64_t diff = wall_us() - now, moved = diff - h->wall_minus_mono_us;
+	int64_t diff = wall_us() - mono_us(), moved = diff - h->wall_minus_mono_us;
 	if (moved < WALL_STEP_US && moved > -WALL_STEP_US)
 		return;
 	h->wall_minus_mono_us = diff;
@@ -402,6 +399,14 @@ bool cell_host_post(struct cell_host *h, const struct cell_msg *m)
 		thread_sleep_us(1000);
 	}
 	return false;
+}
+
+/* The writer waits with it: what is put meanwhile is refused, and comes again. */
+void cell_host_persisted(struct cell_host *h, uint64_t token, bool ok)
+{
+	struct cell_msg m = {.kind = MSG_PERSISTED, .token = token, .ok = ok};
+	while (!cell_host_post(h, &m) && !atomic_load(&h->stop))
+		;
 }
 
 void cell_host_on_media(void *host, const struct media_event *e)

@@ -26,8 +26,7 @@ int start_failed(const char *what)
 
 static void on_cdr_done(void *ctx, uint64_t token, bool ok)
 {
-	struct cell_msg m = {.kind = MSG_PERSISTED, .token = token, .ok = ok};
-	(void)cell_host_post(ctx, &m);
+	cell_host_persisted(ctx, token, ok);
 }
 
 static bool open_and_read(struct strowgerd *d, struct store_error *err)

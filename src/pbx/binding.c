@@ -94,9 +94,34 @@ struct binding *binding_new(struct cell *c, struct span number)
 	return b;
 }
 
+static void leave_conn(struct binding *b)
+{
+	if (!b->conn_at)
+		return;
+	*b->conn_at = b->conn_next;
+	if (b->conn_next)
+		b->conn_next->conn_at = b->conn_at;
+	b->conn_at = NULL;
+}
+
+void binding_set_flow(struct cell *c, struct binding *b, const struct sip_flow *flow)
+{
+	struct binding **at = &c->bind_by_conn[flow->conn % CONN_BUCKETS];
+	leave_conn(b);
+	b->flow = *flow;
+	if (!flow->conn)
+		return;
+	b->conn_next = *at;
+	if (b->conn_next)
+		b->conn_next->conn_at = &b->conn_next;
+	b->conn_at = at;
+	*at = b;
+}
+
 void binding_free(struct cell *c, struct binding *b)
 {
 	struct aor *a = b->aor;
+	leave_conn(b);
 	wheel_cancel(&c->wheel, &b->expiry);
 	guard_home(c, b, true);
 	*(b->prev ? &b->prev->next : &a->first) = b->next;
@@ -191,9 +216,10 @@ bool binding_outbound(const struct binding *b)
  * for the phone. */
 void binding_flow_closed(struct cell *c, const struct sip_flow *flow)
 {
-	for (struct binding *b = c->bind_first, *next; b; b = next) {
-		next = b->all_next;
-		if (!b->flow.conn || b->flow.conn != flow->conn)
+	struct binding *b = flow->conn ? c->bind_by_conn[flow->conn % CONN_BUCKETS] : NULL;
+	for (struct binding *next; b; b = next) {
+		next = b->conn_next;
+		if (b->flow.conn != flow->conn)
 			continue;
 		if (binding_outbound(b)) {
 			binding_drop(c, b, true);
@@ -201,6 +227,7 @@ void binding_flow_closed(struct cell *c, const struct sip_flow *flow)
 		}
 		struct sip_uri u;
 		struct addr a;
+		leave_conn(b);
 		b->flow.conn = 0;
 		if (!sip_uri_parse(binding_text(b, BIND_CONTACT), &u) && !sip_uri_addr(&u, 5060, &a) && addr_same_ip(&a, &b->flow.remote))
 			b->flow.remote = a;

@@ -1,8 +1,8 @@
 /* Call detail records: one row per leg, sent when it opens, when it is answered and when it closes, and again until the
- * store has it (R9). Durations come from the monotonic clock (R15). */
+ * store has it (R9): after a refusal, and after five minutes without a word, should that have been lost on its way. Durations come from the monotonic clock (R15). */
 #include "pbx/cell_internal.h"
 
-enum { BACKOFF_MAX_S = 60, NO_ROOM_S = 1 };
+enum { BACKOFF_MAX_S = 60, NO_ROOM_S = 1, SILENT_S = 300 };
 
 static void list_add(struct cell *c, struct cdr_record *r)
 {
@@ -45,11 +45,10 @@ void cdr_emit(struct cell *c, struct cdr_record *r)
 		map_remove(&c->cdr_tokens, token_key(r));
 	r->token = ++c->cdr_token;
 	r->pending = map_put(&c->cdr_tokens, token_key(r), r) == 0;
-	if (!r->pending) { /* the store's word would find nobody: later, then */
-		r->retry.kind = TIMER_CDR;
-		wheel_set(&c->wheel, &r->retry, c->now_us + NO_ROOM_S * SECOND_US);
+	r->retry.kind = TIMER_CDR;
+	wheel_set(&c->wheel, &r->retry, c->now_us + (r->pending ? SILENT_S : NO_ROOM_S) * SECOND_US);
+	if (!r->pending) /* the store's word would find nobody: later, then */
 		return;
-	}
 	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row}};
 	cell_emit(c, &out);
 }
@@ -77,6 +76,7 @@ void cdr_persisted(struct cell *c, uint64_t token, bool ok)
 		return;
 	map_remove(&c->cdr_tokens, token_key(r));
 	r->pending = false;
+	wheel_cancel(&c->wheel, &r->retry);
 	if (ok) {
 		r->failures = 0;
 		if (r->row.closed)
@@ -87,7 +87,6 @@ void cdr_persisted(struct cell *c, uint64_t token, bool ok)
 	if (r->failures < UINT8_MAX)
 		r->failures++;
 	tell_not_stored(c, r);
-	r->retry.kind = TIMER_CDR;
 	wheel_set(&c->wheel, &r->retry, c->now_us + wait_s * SECOND_US);
 }
 

@@ -35,10 +35,12 @@ struct block {
 enum binding_text { BIND_CONTACT, BIND_INSTANCE, BIND_CALL_ID, BIND_AGENT, BIND_PATH, BIND_TEXTS };
 
 struct aor;
+enum { CONN_BUCKETS = 4096 };
 struct binding {
 	struct aor *aor;
 	struct binding *next, *prev;         /* of the AOR */
 	struct binding *all_next, *all_prev; /* of the cell, in the order of their making */
+	struct binding *conn_next, **conn_at; /* others with connections of this bucket; conn_at NULL: it has no connection */
 	uint64_t seq;                        /* grows: the cursor of queries */
 	struct timer expiry;
 	struct sip_flow flow;
@@ -256,6 +258,7 @@ struct cell {
 	struct pool aors, bindings, known, legs, calls, cdrs;
 	struct map aor_map, known_map, tags, merges, cdr_tokens;
 	struct binding *bind_first, *bind_last;
+	struct binding *bind_by_conn[CONN_BUCKETS]; /* connection numbers count up: they spread evenly */
 	struct call *call_first, *call_last;
 	struct leg *reap;
 	struct cdr_record *cdr_first, *cdr_last; /* closed, unconfirmed */
@@ -353,6 +356,7 @@ struct span binding_text(const struct binding *b, enum binding_text which);
 struct binding *binding_new(struct cell *c, struct span number);
 bool binding_set_texts(struct cell *c, struct binding *b, const struct span texts[BIND_TEXTS]);
 void binding_drop(struct cell *c, struct binding *b, bool tell);
+void binding_set_flow(struct cell *c, struct binding *b, const struct sip_flow *flow);
 void binding_free(struct cell *c, struct binding *b);
 bool binding_must_store(const struct cell *c, const struct binding *b);
 void binding_store(struct cell *c, struct binding *b);

@@ -10,7 +10,7 @@
 
 static const char *check_bindings(const struct cell *c)
 {
-	uint32_t n = 0, it = 0, in_aors = 0;
+	uint32_t n = 0, it = 0, in_aors = 0, with_conn = 0;
 	const struct binding *prev = NULL;
 	for (const struct binding *b = c->bind_first; b; prev = b, b = b->all_next, n++) {
 		MUST(n < c->bindings.used, "bindings: more in the list than live");
@@ -19,7 +19,13 @@ static const char *check_bindings(const struct cell *c)
 		MUST(b->aor && aor_find(c, span_z(b->aor->number)) == b->aor, "binding: its AOR is not indexed");
 		MUST(timer_is_set(&b->expiry), "binding: no expiry timer");
 		MUST(b->len[BIND_CONTACT], "binding: no contact");
+		MUST(!b->conn_at == !b->flow.conn && (!b->conn_at || *b->conn_at == b), "binding: not found by its connection");
+		with_conn += b->flow.conn != 0;
 	}
+	for (uint32_t i = 0; i < CONN_BUCKETS; i++)
+		for (const struct binding *b = c->bind_by_conn[i]; b; b = b->conn_next, with_conn--)
+			MUST(with_conn && b->flow.conn % CONN_BUCKETS == i, "binding: in a strange bucket");
+	MUST(!with_conn, "bindings: some are not found by their connection");
 	MUST(n == c->bindings.used && prev == c->bind_last, "bindings: list and pool differ");
 	for (const struct aor *a; (a = map_next(&c->aor_map, &it));) {
 		uint32_t k = 0;
@@ -136,7 +142,7 @@ static const char *check_cdrs(const struct cell *c)
 		open += !r->row.closed;
 		pending += r->pending;
 		MUST(!r->row.closed || r->listed, "cdr: closed and forgotten");
-		MUST(!r->row.closed || r->pending || timer_is_set(&r->retry), "cdr: nobody stores it");
+		MUST(!(r->row.closed || r->pending) || timer_is_set(&r->retry), "cdr: nobody stores it");
 	}
 	MUST(open == c->cdr_open && open + listed == c->cdrs.used, "cdr: wrong count");
 	MUST(pending == map_count(&c->cdr_tokens), "cdr: tokens differ");

@@ -36,7 +36,7 @@ struct world {
 	int n_cdr, cdr_emissions;
 	uint64_t tokens[MAX_QUEUE];
 	int n_tokens;
-	bool store_fails, media_silent;
+	bool store_fails, store_silent /* its word is lost on the way */, media_silent;
 	struct media_cmd media[MAX_MEDIA];
 	int n_media, media_done;
 	struct binding_row binding;
@@ -168,6 +168,8 @@ static void w_settle(struct world *w)
 										 .stats = {.rx_packets = 50}}};
 		w_step(w, &in);
 	}
+	if (w->store_silent)
+		w->n_tokens = 0;
 	while (w->n_tokens) {
 		struct cell_in in = {.kind = CELL_IN_PERSISTED, .u.persisted = {w->tokens[--w->n_tokens], !w->store_fails}};
 		w_step(w, &in);

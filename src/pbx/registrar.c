@@ -205,7 +205,7 @@ static bool keep(struct order *o, const struct wish *w)
 	}
 	if (!b->registered_wall_ms)
 		b->registered_wall_ms = cell_wall_ms(c);
-	b->flow = *o->from;
+	binding_set_flow(c, b, o->from);
 	guard_home(c, b, false);
 	b->device_id = o->who->dev->row.id;
 	b->reg_id = w->reg_id;

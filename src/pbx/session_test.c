@@ -371,6 +371,32 @@ static void store_is_down(void **state)
 	w_close(w);
 }
 
+/* The store's word never comes (the ring to the cell was full): each row is sent again, and is not waited for in vain for ever. */
+static void the_word_of_the_store_is_lost(void **state)
+{
+	(void)state;
+	struct world *w = w_new(16);
+	phone_init(&a, 1);
+	phone_init(&b, 2);
+	register_phone(w, &a);
+	register_phone(w, &b);
+	w->store_silent = true;
+	connect_call(w, &sa, &a, &sb, &b);
+	hang_up(w, &sa, &sb);
+	w_run(w, 30 * (int64_t)SEC);
+	assert_int_equal(cell_counts(w->cell).cdr_unconfirmed, 2);
+	int before = w->cdr_emissions;
+	w_run(w, 301 * (int64_t)SEC);
+	assert_int_equal(w->cdr_emissions, before + 2);
+	w->store_silent = false;
+	w_run(w, 301 * (int64_t)SEC);
+	assert_int_equal(w->cdr_emissions, before + 4);
+	assert_int_equal(cell_counts(w->cell).cdr_unconfirmed, 0);
+	w_run(w, 600 * (int64_t)SEC);
+	assert_int_equal(w->cdr_emissions, before + 4);
+	w_close(w);
+}
+
 /* The store is down for long: before the rows have no place left new calls are refused; what is up goes on and ends, and
  * every row arrives in the end. The log tells it once, not once for each row. */
 static void store_is_down_for_long(void **state)
@@ -529,7 +555,7 @@ static const struct test_case cases[] = {
 	CASE(hold_and_resume, ""), CASE(new_address_is_relearned, ""), CASE(refresh, ""), CASE(update_with_offer, ""),
 	CASE(refused_offer_keeps_the_session, ""), CASE(glare, ""), CASE(second_offer_while_first_waits, ""),
 	CASE(hang_up_while_an_offer_waits, ""), CASE(offer_meets_a_dead_dialog, ""), CASE(answer_in_ack, ""), CASE(call_without_offer, ""),
-	CASE(direct_media, ""), CASE(info_is_passed, ""), CASE(test_numbers, ""), CASE(store_is_down, ""), CASE(store_is_down_for_long, ""), CASE(worker_is_silent, ""),
+	CASE(direct_media, ""), CASE(info_is_passed, ""), CASE(test_numbers, ""), CASE(store_is_down, ""), CASE(the_word_of_the_store_is_lost, "R7 R9"), CASE(store_is_down_for_long, ""), CASE(worker_is_silent, ""),
 	CASE(limit_of_calls, ""), CASE(queries, ""), CASE(call_follows_the_phone, ""),
 };
 TEST_MAIN("pbx_session", cases)

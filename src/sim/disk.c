@@ -66,10 +66,24 @@ static void binding_synced(struct disk *d, const struct binding_write *b)
 	d->n_bind += i == d->n_bind;
 }
 
+void disk_clock(struct world *w)
+{
+	struct disk *d = &w->disk;
+	int64_t by_ms = (w->wall_minus_mono - d->wall_minus_mono) / 1000;
+	for (uint32_t i = 0; i < d->n_bind; i++)
+		d->bind[i].expires_wall_ms += by_ms;
+	for (uint32_t i = 0; i < d->n_sub; i++) {
+		d->sub[i].expires_wall_ms += by_ms;
+		d->sub[i].written_wall_ms += by_ms;
+	}
+	d->wall_minus_mono = w->wall_minus_mono;
+}
+
 static void sync_due(struct world *w)
 {
 	struct disk *d = &w->disk;
 	uint32_t n = 0;
+	disk_clock(w);
 	while (n < d->n_wait && d->wait[n].due_us <= w->now)
 		binding_synced(d, &d->wait[n++]);
 	if (n)
@@ -110,6 +124,7 @@ void disk_tear(struct world *w)
 /* At the next start: what is there is there; open rows are closed as interrupted, as store_close_open_cdrs does. */
 void disk_reopen(struct world *w)
 {
+	disk_clock(w);
 	for (uint32_t i = 0; i < w->cdr.n; i++) {
 		struct cdr_seen *r = &w->cdr.row[i];
 		if (r->gone || r->disk.closed)

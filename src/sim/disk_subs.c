@@ -27,6 +27,7 @@ static void sync_due(struct world *w)
 {
 	struct disk *d = &w->disk;
 	uint32_t n = 0;
+	disk_clock(w);
 	while (n < d->n_sub_wait && d->sub_wait[n].due_us <= w->now)
 		synced(d, &d->sub_wait[n++]);
 	if (n)

@@ -160,6 +160,7 @@ struct sub_write {
 };
 struct disk {
 	bool on; /* registrations are kept only where a crash may come */
+	int64_t wall_minus_mono; /* by which the times of what is synced were written: store/clock.c */
 	uint64_t seq;
 	struct cdr_write *cdr; /* not synced yet, in the order of writing */
 	uint32_t n_cdr, cap_cdr;
@@ -287,6 +288,7 @@ void disk_subscription(struct world *w, const struct subscription_row *row, bool
 void disk_subs_tear(struct world *w);
 void disk_subs_free(struct world *w);
 void disk_binding(struct world *w, const struct binding_row *row, bool gone);
+void disk_clock(struct world *w); /* the times of what is synced move with the wall clock */
 void disk_tear(struct world *w);
 void disk_reopen(struct world *w);
 void disk_free(struct world *w);

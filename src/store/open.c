@@ -35,6 +35,7 @@ static const char reg_schema[] =
 	"user_agent TEXT, path TEXT, reg_id INTEGER, cseq INTEGER, transport INTEGER, listener INTEGER, remote TEXT, local TEXT, "
 	"expires_ms INTEGER, registered_ms INTEGER, PRIMARY KEY (extension, contact, instance)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS life (id INTEGER PRIMARY KEY, wall_ms INTEGER);"
+	"CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, wall_ms INTEGER, boot_ms INTEGER, boot TEXT);"
 	"PRAGMA user_version = 1";
 
 const char *const store_stmt_sql[ST_N] = {
@@ -81,6 +82,9 @@ const char *const store_reg_sql[RG_N] = {
 	[RG_SUB_PUT] = store_subs_put,
 	[RG_SUB_DROP] = store_subs_drop,
 	[RG_LIFE] = "INSERT OR REPLACE INTO life VALUES (1, ?)",
+	[RG_CLOCK] = "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)",
+	[RG_MOVE_BINDINGS] = "UPDATE binding SET expires_ms = expires_ms + ?1, registered_ms = registered_ms + ?1",
+	[RG_MOVE_SUBS] = "UPDATE subscription SET expires_ms = expires_ms + ?1, written_ms = written_ms + ?1",
 };
 
 sqlite3 *store_open_file(const char *dir, const char *name, int flags)
@@ -358,6 +362,15 @@ static int salvage(struct store *s, const char *aside)
 		}
 		store_run(s->rg[RG_COMMIT]);
 	}
+	if (old && !s->clock.wall_ms) { /* the rows are of its clock */
+		sqlite3_stmt *st = NULL;
+		if (sqlite3_prepare_v2(old, "SELECT wall_ms, boot_ms, boot FROM clock", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+			for (int i = 0; i < 3; i++)
+				sqlite3_bind_value(s->rg[RG_CLOCK], i + 1, sqlite3_column_value(st, i));
+			store_run(s->rg[RG_CLOCK]);
+		}
+		sqlite3_finalize(st);
+	}
 	sqlite3_close(old);
 	return n;
 }
@@ -380,6 +393,7 @@ int store_heal_registrations(struct store *s)
 		return -1;
 	snprintf(aside, sizeof aside, "%s.damaged-%lld", path, now);
 	int n = salvage(s, aside);
+	store_clock_open(s);
 	log_event(s->log, LOG_WARN, "store.registrations_set_aside", LOG_Z("file", aside), LOG_I("read_from_the_front", n),
 		  LOG_Z("mend", "none needed: phones register again within the hour"));
 	return 0;
@@ -389,8 +403,10 @@ static int open_registrations(struct store *s, struct store_error *err)
 {
 	char path[448];
 	snprintf(path, sizeof path, "%s/registrations.db", s->dir);
-	if (open_reg(s, path, err) == 0 && store_check(s->reg, "PRAGMA quick_check(1)", NULL))
+	if (open_reg(s, path, err) == 0 && store_check(s->reg, "PRAGMA quick_check(1)", NULL)) {
+		store_clock_open(s);
 		return 0;
+	}
 	int code = s->reg ? sqlite3_errcode(s->reg) & 0xff : SQLITE_CANTOPEN;
 	if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR)
 		return store_heal_registrations(s);

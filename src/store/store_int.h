@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include "io/clock.h"
 #include "store/store.h"
 
 enum {
@@ -53,7 +54,13 @@ enum stmt_kind {
 	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE,
 	ST_DEV_FIND, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE, ST_N
 };
-enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_N };
+enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_CLOCK, RG_MOVE_BINDINGS, RG_MOVE_SUBS, RG_N };
+
+/* By which clock the times in registrations.db are written. */
+struct store_clock {
+	int64_t wall_ms, boot_ms; /* wall 0: not known */
+	char boot[BOOT_ID];
+};
 
 enum { AUDIT_HASH = 64 }; /* hex */
 struct audit_key { unsigned char k[32]; };
@@ -86,6 +93,8 @@ struct store {
 	struct store_stats stats;
 
 	/* the writer's own */
+	struct store_clock clock;
+	char boot[BOOT_ID];
 	int64_t cdr_due_ms, binding_due_ms, life_due_ms;
 	uint32_t last_of[CDR_BATCH * 2]; /* id hash -> batch place + 1 of the newest row with this id */
 	bool cdr_failing, binding_failing;
@@ -124,6 +133,11 @@ void store_wake_writer(struct store *s, int64_t due_ms);
 /* subs: on the writer's thread. False: the disk refused, the rows stay queued. */
 extern const char store_subs_schema[], store_subs_put[], store_subs_drop[];
 bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n);
+
+/* clock: on the thread that writes registrations.db, outside a transaction, before rows with times are written. 0, or
+ * -1: the disk refuses (what was begun the caller rolls back). */
+int store_clock_follow(struct store *s);
+void store_clock_open(struct store *s); /* the same once the file is open */
 
 /* audit: on the writer's thread inside its transaction. 0 or -1. */
 extern const char store_audit_insert[], store_audit_last[];

@@ -69,7 +69,7 @@ static void bind_row(sqlite3_stmt *st, const struct subscription_row *r)
 
 bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n)
 {
-	bool ok = store_run(s->rg[RG_BEGIN]) == 0;
+	bool ok = store_clock_follow(s) == 0 && store_run(s->rg[RG_BEGIN]) == 0;
 	for (uint32_t i = 0; ok && i < n; i++) {
 		const struct sub_item *it = &s->sub[(tail + i) % SUB_RING];
 		sqlite3_stmt *st = s->rg[it->gone ? RG_SUB_DROP : RG_SUB_PUT];

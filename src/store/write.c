@@ -202,7 +202,7 @@ static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct chan
 /* Bindings stay queued until written; the phones' own refreshes make up for what a full queue turned away. */
 static void commit_bindings(struct store *s, uint32_t tail, uint32_t n)
 {
-	bool ok = store_run(s->rg[RG_BEGIN]) == 0;
+	bool ok = store_clock_follow(s) == 0 && store_run(s->rg[RG_BEGIN]) == 0;
 	for (uint32_t i = 0; ok && i < n; i++) {
 		const struct binding_item *it = &s->binding[(tail + i) % BINDING_RING];
 		sqlite3_stmt *st = s->rg[it->gone ? RG_DROP : RG_PUT];

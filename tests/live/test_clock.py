@@ -1,0 +1,58 @@
+"""The wall clock is put wrong by a month, while the switch is away and while it runs: nobody has to register again (R15)."""
+import sqlite3
+
+import pytest
+from conftest import BUILD, Daemon
+from sipkit import Ua, add_generic, show, wait_for
+
+MONTH = 30 * 86400
+
+
+class Shifted(Daemon):
+    def command(self):
+        return ["env", f"LD_PRELOAD={BUILD / 'wall_shift.so'}", f"STROWGER_WALL_FILE={self.site.parent / 'wall'}", *super().command()]
+
+    def shift(self, seconds):
+        new = self.site.parent / "wall.new"
+        new.write_text(str(seconds))
+        new.rename(self.site.parent / "wall")
+
+
+def stored(d):
+    with sqlite3.connect(d.site / "registrations.db") as db:
+        rows = db.execute("SELECT extension, expires_ms FROM binding").fetchall()
+    db.close()
+    return rows
+
+
+@pytest.mark.row("R15", "R4")
+@pytest.mark.parametrize("by", [MONTH, -MONTH])
+def test_registered_though_the_clock_jumped(by):
+    d = Shifted()
+    d.start()
+    uas = []
+    try:
+        for ext in (201, 202):
+            cred = add_generic(d, ext)
+            uas.append(Ua(d, cred["user"], cred["secret"]))
+        assert uas[0].register(3600) == 200
+        assert wait_for(lambda: len(stored(d)) == 1)
+        before = stored(d)[0][1]
+        d.kill()
+        d.shift(by)  # while it is away
+        d.start()
+        assert [r["extension"] for r in show(d, "registrations")] == ["201"]
+        assert abs(stored(d)[0][1] - before - by * 1000) < 60000 and "event=store.clock_moved" in d.log
+        d.shift(0)  # while it runs; what is written now says when its own times end
+        assert uas[1].register(3600) == 200
+        assert wait_for(lambda: len(stored(d)) == 2)
+        d.kill()
+        d.start()
+        assert sorted(r["extension"] for r in show(d, "registrations")) == ["201", "202"]
+        assert all(abs(expires - before) < 3 * 3600000 for _, expires in stored(d))
+        assert uas[0].register(3600) == 200  # its nonce is of a life before, its registration is not
+        assert d.stop() == 0
+    finally:
+        for ua in uas:
+            ua.close()
+        d.clean()
