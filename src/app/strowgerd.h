@@ -113,6 +113,8 @@ void cell_host_feed(struct cell_host *h, const struct cell_in *in);
 int cell_host_start(struct cell_host *h);
 /* Any thread. Waits a little while the ring is full; false: it stayed full, or the cell has ended. */
 bool cell_host_post(struct cell_host *h, const struct cell_msg *m);
+/* Registrations, subscriptions and bans of the life before; before cell_host_start. */
+void restore_live(struct store *s, struct cell_host *host, uint32_t listeners, struct log_sink *log);
 void cell_host_persisted(struct cell_host *h, uint64_t token, bool ok); /* waits until the cell has room for it, or ends */
 /* Any thread; as of the last turn: the cell's and UDP's counts. */
 void cell_host_view(struct cell_host *h, struct metrics_view *v);

@@ -41,7 +41,7 @@ struct cell_host {
 	uint64_t *refused; /* tokens of CDRs that the store would not take: told to the cell after the step */
 	size_t n_refused, cap_refused;
 	uint32_t inputs; /* of this turn */
-	uint64_t lost_sip, lost_rows, lost_subs;
+	uint64_t lost_sip, lost_rows, lost_subs, lost_bans;
 	struct late_row *late, **late_tail;
 	uint32_t n_late;
 	pthread_mutex_t counts_mu;
@@ -128,6 +128,13 @@ static void keep_subscription(struct cell_host *h, const struct subscription_row
 		log_event(h->o.log, LOG_WARN, "store.subscription_not_kept", LOG_Z("extension", row->subscriber));
 }
 
+static void keep_ban(struct cell_host *h, const struct ban_row *row, bool gone)
+{
+	int rc = gone ? store_drop_ban(h->o.store, row) : store_put_ban(h->o.store, row);
+	if (rc != 0 && h->lost_bans++ == 0)
+		log_event(h->o.log, LOG_WARN, "store.ban_not_kept", LOG_I("gone", gone));
+}
+
 static void source_news(struct cell_host *h, const struct cell_out *out)
 {
 	if (out->u.source.known || !out->u.source.blocked_until_us)
@@ -157,6 +164,8 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: write_behind(h, out->u.binding, true); break;
 	case CELL_OUT_SUBSCRIPTION: keep_subscription(h, out->u.subscription, false); break;
 	case CELL_OUT_SUBSCRIPTION_GONE: keep_subscription(h, out->u.subscription, true); break;
+	case CELL_OUT_BAN: keep_ban(h, out->u.ban, false); break;
+	case CELL_OUT_BAN_GONE: keep_ban(h, out->u.ban, true); break;
 	case CELL_OUT_SOURCE: source_news(h, out); break;
 	case CELL_OUT_PROGRESS: metrics_progress(h->o.metrics, out->u.progress.answered, out->u.progress.after_us); break;
 	case CELL_OUT_ANSWER:

@@ -90,53 +90,6 @@ static int make_cell(struct strowgerd *d)
 	return 0;
 }
 
-struct restore {
-	struct strowgerd *d;
-	uint32_t n;
-};
-
-static void restore_binding(void *ctx, const struct binding_row *b)
-{
-	struct restore *r = ctx;
-	struct cell_in in = {.kind = CELL_IN_BINDING, .u.binding = *b};
-	/* Connections of the last run are gone, and their numbers will be given to others. */
-	in.u.binding.flow.conn = 0;
-	if (in.u.binding.flow.listener >= 4 * r->d->o.n_listen)
-		in.u.binding.flow.listener = 0;
-	cell_host_feed(r->d->host, &in);
-	r->n++;
-}
-
-static int restore_bindings(struct strowgerd *d)
-{
-	struct restore r = {d, 0};
-	if (store_load_bindings(d->store, wall_us() / 1000, restore_binding, &r) != 0)
-		log_event(d->log, LOG_WARN, "store.bindings_not_read", LOG_Z("file", "registrations.db"));
-	if (r.n)
-		log_event(d->log, LOG_INFO, "registrations.restored", LOG_I("n", r.n));
-	return 0;
-}
-
-static void restore_subscription(void *ctx, const struct subscription_row *row)
-{
-	struct restore *r = ctx;
-	struct cell_in in = {.kind = CELL_IN_SUBSCRIPTION, .u.subscription = *row};
-	in.u.subscription.flow.conn = 0;
-	if (in.u.subscription.flow.listener >= 4 * r->d->o.n_listen)
-		in.u.subscription.flow.listener = 0;
-	cell_host_feed(r->d->host, &in);
-	r->n++;
-}
-
-static void restore_subscriptions(struct strowgerd *d)
-{
-	struct restore r = {d, 0};
-	if (store_load_subscriptions(d->store, wall_us() / 1000, restore_subscription, &r) != 0)
-		log_event(d->log, LOG_WARN, "store.subscriptions_not_read", LOG_Z("file", "registrations.db"));
-	if (r.n)
-		log_event(d->log, LOG_INFO, "subscriptions.restored", LOG_I("n", r.n));
-}
-
 /* ---- media ---- */
 
 /* The address that phones are told: the site's identity when it is an IP address, else where we listen, else the address
@@ -218,11 +171,9 @@ static int start(struct strowgerd *d)
 	rc = open_sip(d); /* first: of two daemons on the same ports, the second should hear of the SIP port */
 	if (rc == 0)
 		rc = start_media(d);
-	if (rc == 0)
-		rc = restore_bindings(d);
 	if (rc != 0)
 		return rc;
-	restore_subscriptions(d);
+	restore_live(d->store, d->host, 4 * d->o.n_listen, d->log);
 	errno = 0;
 	d->extensions = site_extension_count(d->world.site); /* from here on HTTP threads replace the snapshot */
 	if (cell_host_start(d->host) != 0 || sip_tcp_start(d->tcp) != 0 || sip_tcp_start(d->tls) != 0)

@@ -156,9 +156,11 @@ bool budget_release_user(struct budget *b, struct span user)
 	return held;
 }
 
-void budget_block(struct budget *b, const struct addr *from, int64_t until_us)
+void budget_block(struct budget *b, const struct addr *from, int64_t until_us, int64_t now_us)
 {
-	source(b, from, true)->until_us = until_us;
+	struct budget_source *s = source(b, from, true);
+	s->until_us = until_us;
+	s->touched_us = now_us;
 }
 
 const struct budget_source *budget_next_blocked(const struct budget *b, uint32_t *it, int64_t now_us)

@@ -59,7 +59,7 @@ void budget_passed(struct budget *b, struct span user, const struct addr *from);
 /* The administrator's word: the source, or the user's PIN, is free again. False: it was not held. */
 bool budget_release_source(struct budget *b, const struct addr *from);
 bool budget_release_user(struct budget *b, struct span user);
-void budget_block(struct budget *b, const struct addr *from, int64_t until_us);
+void budget_block(struct budget *b, const struct addr *from, int64_t until_us, int64_t now_us);
 /* Blocked sources by place: start with *it = 0; NULL at the end. */
 const struct budget_source *budget_next_blocked(const struct budget *b, uint32_t *it, int64_t now_us);
 

@@ -193,6 +193,7 @@ static void take(struct cell *c, const struct cell_in *in)
 	case CELL_IN_MEDIA: media_event(c, &in->u.media); break;
 	case CELL_IN_BINDING: binding_restore(c, &in->u.binding); break;
 	case CELL_IN_SUBSCRIPTION: watch_restore(c, &in->u.subscription); break;
+	case CELL_IN_BAN: guard_restore(c, &in->u.ban); break;
 	case CELL_IN_PERSISTED: cdr_persisted(c, in->u.persisted.token, in->u.persisted.ok); break;
 	case CELL_IN_QUERY: query_answer(c, in); break;
 	}

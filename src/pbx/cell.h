@@ -16,6 +16,12 @@ struct cell;
 
 /* ---- inputs ------------------------------------------------------------------------------------------------ */
 
+/* A source that is shut out (Z45), as stored. */
+struct ban_row {
+	struct addr source; /* no port */
+	int64_t until_wall_ms;
+};
+
 enum cell_in_kind {
 	CELL_IN_TIMER,       /* nothing but the time: due timers run (they also run at the start of every other step) */
 	CELL_IN_SIP,         /* bytes from the wire: one datagram or one framed message */
@@ -27,6 +33,7 @@ enum cell_in_kind {
 	CELL_IN_BINDING,     /* start: one stored registration to restore */
 	CELL_IN_PERSISTED,   /* the store has made `token` durable, or failed */
 	CELL_IN_SUBSCRIPTION, /* start: one stored subscription to restore; after SITE and the bindings */
+	CELL_IN_BAN,         /* start: one stored ban to restore; after SITE, WALL and the bindings */
 	CELL_IN_QUERY        /* a question of the API: answered by CELL_OUT_ANSWER */
 };
 
@@ -85,6 +92,7 @@ struct cell_in {
 		struct media_event media;
 		struct binding_row binding;
 		struct subscription_row subscription;
+		struct ban_row ban;
 		struct { uint64_t token; bool ok; } persisted;
 		struct { uint64_t token; enum cell_query_kind kind; uint64_t cursor; uint32_t limit; struct span arg; } query;
 	} u;
@@ -93,7 +101,7 @@ struct cell_in {
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
 enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE,
-	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_SOURCE, CELL_OUT_PROGRESS, CELL_OUT_ANSWER, CELL_OUT_LOG };
+	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_PROGRESS, CELL_OUT_ANSWER, CELL_OUT_LOG };
 
 struct cell_out {
 	enum cell_out_kind kind;
@@ -103,6 +111,7 @@ struct cell_out {
 		struct { uint64_t token; const struct cdr_row *row; } cdr; /* insert or replace by id; durable, then PERSISTED */
 		const struct binding_row *binding;  /* written behind; GONE: key is extension + contact + instance */
 		const struct subscription_row *subscription; /* written behind, in pace; GONE: key is local_tag, nothing else is set */
+		const struct ban_row *ban; /* written behind; GONE: source only */
 		struct { uint64_t token; uint16_t status; struct span json; uint64_t next_cursor; } answer; /* cursor 0: end */
 		/* For the edge: has registrations (known) or not; blocked until (0: not). */
 		struct { const struct addr *addr; bool known; int64_t blocked_until_us; } source;

@@ -347,6 +347,7 @@ void guard_site_changed(struct cell *c);
 void guard_home(struct cell *c, struct binding *b, bool gone);
 bool guard_is_emergency(const struct cell *c, const struct sip_msg *req);
 void guard_bans(struct cell *c, struct text *t);
+void guard_restore(struct cell *c, const struct ban_row *row);
 bool guard_release(struct cell *c, struct span what); /* an address or an extension; false: it was not held */
 
 /* registrar.c, binding.c */

@@ -119,6 +119,14 @@ static void tell_edge(struct cell *c, const struct addr *a, bool known, int64_t 
 	cell_emit(c, &out);
 }
 
+static void keep_ban(struct cell *c, const struct addr *a, int64_t until_us)
+{
+	struct ban_row row = {*a, until_us ? (until_us + c->wall_minus_mono_us) / 1000 : 0};
+	row.source.port = 0;
+	struct cell_out out = {.kind = until_us ? CELL_OUT_BAN : CELL_OUT_BAN_GONE, .u.ban = &row};
+	cell_emit(c, &out);
+}
+
 static void leave_home(struct cell *c, struct binding *b)
 {
 	struct home *h = b->home.family ? map_get(&c->home_map, home_key(&b->home)) : NULL;
@@ -150,7 +158,8 @@ void guard_home(struct cell *c, struct binding *b, bool gone)
 			pool_delete(&c->homes, id);
 			return;
 		}
-		(void)budget_release_source(c->budget, &h->addr);
+		if (budget_release_source(c->budget, &h->addr))
+			keep_ban(c, &h->addr, 0);
 		tell_edge(c, &h->addr, true, 0);
 	}
 	h->n++;
@@ -185,6 +194,19 @@ static void count_failure(struct cell *c, struct span user, bool known, const st
 		return;
 	cell_log(c, LOG_WARN, "ban.blocked", LOG_S("source", text_span(&t)), LOG_Z("by", "sip"), LOG_I("seconds", (n.until_us - c->now_us) / SECOND_US));
 	tell_edge(c, &from->remote, false, n.until_us);
+	keep_ban(c, &from->remote, n.until_us);
+}
+
+/* Of a life before. It lasts as long as was left of it, and no longer than a new one would, whatever the clock says. */
+void guard_restore(struct cell *c, const struct ban_row *row)
+{
+	int64_t left_us = (row->until_wall_ms - cell_wall_ms(c)) * 1000;
+	if (left_us <= 0 || nets_hold(&c->trusted, &row->source) || map_get(&c->home_map, home_key(&row->source)))
+		return;
+	if (left_us > (int64_t)BUDGET_BLOCK_S * SECOND_US)
+		left_us = (int64_t)BUDGET_BLOCK_S * SECOND_US;
+	budget_block(c->budget, &row->source, c->now_us + left_us, c->now_us);
+	tell_edge(c, &row->source, false, c->now_us + left_us);
 }
 
 void guard_bans(struct cell *c, struct text *t)
@@ -210,6 +232,8 @@ bool guard_release(struct cell *c, struct span what)
 	if (addr_parse(what, 0, &a) != 0)
 		return budget_release_user(c->budget, what);
 	bool was = budget_release_source(c->budget, &a);
+	if (was)
+		keep_ban(c, &a, 0);
 	if (was)
 		tell_edge(c, &a, map_get(&c->home_map, home_key(&a)) != NULL, 0);
 	return was;

@@ -39,6 +39,8 @@ static void source_is_blocked(void **state)
 	assert_int_equal(w->n_sources, told + 1);
 	assert_false(w->source_known);
 	assert_true(w->source_until > w->now && addr_same_ip(&w->source, &x.flow.remote));
+	assert_true(w->n_bans == 1 && w->n_bans_gone == 0 && addr_same_ip(&w->ban.source, &x.flow.remote));
+	assert_int_equal(w->ban.until_wall_ms, (w->source_until + INT64_C(1700000000) * SEC) / MS);
 	/* nothing is told to it, and it is believed nothing, while it lasts */
 	x.ha1 = a.ha1;
 	snprintf(x.ext, sizeof x.ext, "201");
@@ -51,9 +53,45 @@ static void source_is_blocked(void **state)
 	w_step(w, &in);
 	assert_int_equal(w->answer_status, 200);
 	assert_int_equal(w->source_until, 0);
+	assert_true(w->n_bans == 1 && w->n_bans_gone == 1);
 	w_step(w, &in);
 	assert_int_equal(w->answer_status, 404);
 	assert_int_equal(do_register(w, &x, "<sip:201@198.51.100.9:5099>", "")->status, 200);
+	w_close(w);
+}
+
+static void restore(struct world *w, const char *ip, int64_t left_s)
+{
+	struct cell_in in = {.kind = CELL_IN_BAN, .u.ban = {w_addr(ip, 0), (w->now + INT64_C(1700000000) * SEC) / MS + left_s * 1000}};
+	w->source_until = 0;
+	w_step(w, &in);
+}
+
+/* What was stored of a life before holds for what was left of it; not for those who have phones here or are trusted by now. */
+static void bans_outlive_a_restart(void **state)
+{
+	(void)state;
+	struct phone a, b, x;
+	struct world *w = two_phones(&a, &b);
+	struct site_settings st = *site_settings_of(w->site);
+	snprintf(st.trusted_sources, sizeof st.trusted_sources, "203.0.113.0/24");
+	w_site(w, site_with_settings(w->site, &st));
+	restore(w, "192.0.2.1", 1000);
+	assert_int_equal(w->source_until, 0);
+	restore(w, "203.0.113.9", 1000);
+	assert_int_equal(w->source_until, 0);
+	restore(w, "198.51.100.9", -1);
+	assert_int_equal(w->source_until, 0);
+	restore(w, "198.51.100.8", 30 * 86400);
+	assert_int_equal(w->source_until, w->now + 3600 * (int64_t)SEC);
+	restore(w, "198.51.100.9", 1000);
+	assert_int_equal(w->source_until, w->now + 1000 * (int64_t)SEC);
+	phone_init(&x, 1);
+	x.flow.remote = w_addr("198.51.100.9", 5099);
+	assert_int_equal(do_register(w, &x, "<sip:201@198.51.100.9:5099>", "")->status, 401);
+	w_run(w, 1001 * (int64_t)SEC);
+	assert_int_equal(do_register(w, &x, "<sip:201@198.51.100.9:5099>", "")->status, 200);
+	assert_int_equal(w->n_bans_gone, 1); /* a phone of ours is there now */
 	w_close(w);
 }
 
@@ -124,6 +162,6 @@ static void emergency(void **state)
 }
 
 static const struct test_case cases[] = {
-	CASE(source_is_blocked, "Z45"), CASE(nat_is_not_blocked, "Z45"), CASE(emergency, "Z9 Z45"),
+	CASE(source_is_blocked, "Z45"), CASE(bans_outlive_a_restart, "Z45"), CASE(nat_is_not_blocked, "Z45"), CASE(emergency, "Z9 Z45"),
 };
 TEST_MAIN("pbx_guard", cases)

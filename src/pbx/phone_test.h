@@ -45,6 +45,8 @@ struct world {
 	bool source_known;
 	int64_t source_until;
 	int n_sources;
+	struct ban_row ban; /* the last that was stored */
+	int n_bans, n_bans_gone;
 	struct subscription_row sub; /* stored last */
 	int n_subs_stored, n_subs_gone;
 	char answer[65536];
@@ -120,6 +122,8 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: w->n_bindings_gone++; break;
 	case CELL_OUT_SUBSCRIPTION: w->sub = *out->u.subscription; w->n_subs_stored++; break;
 	case CELL_OUT_SUBSCRIPTION_GONE: w->n_subs_gone++; break;
+	case CELL_OUT_BAN: w->ban = *out->u.ban; w->n_bans++; break;
+	case CELL_OUT_BAN_GONE: w->n_bans_gone++; break;
 	case CELL_OUT_SOURCE: w->source = *out->u.source.addr; w->source_known = out->u.source.known; w->source_until = out->u.source.blocked_until_us; w->n_sources++; break;
 	case CELL_OUT_PROGRESS: w->n_progress[out->u.progress.answered]++; break;
 	case CELL_OUT_ANSWER:

@@ -99,6 +99,7 @@ void record_input(struct record_sink *s, const struct cell_in *in, int64_t now_u
 	case CELL_IN_MEDIA: put_parts(s, &h, &in->u.media, sizeof in->u.media, SPAN_NONE); break;
 	case CELL_IN_BINDING: put_parts(s, &h, &in->u.binding, sizeof in->u.binding, SPAN_NONE); break;
 	case CELL_IN_SUBSCRIPTION: put_parts(s, &h, &in->u.subscription, sizeof in->u.subscription, SPAN_NONE); break;
+	case CELL_IN_BAN: put_parts(s, &h, &in->u.ban, sizeof in->u.ban, SPAN_NONE); break;
 	case CELL_IN_PERSISTED: put_parts(s, &h, &in->u.persisted, sizeof in->u.persisted, SPAN_NONE); break;
 	case CELL_IN_QUERY: {
 		struct query_part q = {in->u.query.token, in->u.query.cursor, in->u.query.kind, in->u.query.limit};
@@ -179,6 +180,7 @@ static bool get_input(struct span *s, struct cell_in *in)
 	case CELL_IN_MEDIA: return get(s, &in->u.media, sizeof in->u.media);
 	case CELL_IN_BINDING: return get(s, &in->u.binding, sizeof in->u.binding);
 	case CELL_IN_SUBSCRIPTION: return get(s, &in->u.subscription, sizeof in->u.subscription);
+	case CELL_IN_BAN: return get(s, &in->u.ban, sizeof in->u.ban);
 	case CELL_IN_PERSISTED: return get(s, &in->u.persisted, sizeof in->u.persisted);
 	case CELL_IN_QUERY: return get_query(s, in);
 	}
@@ -306,6 +308,11 @@ void record_effect(struct trace_hash *h, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: add_binding(h, out->u.binding); break;
 	case CELL_OUT_SUBSCRIPTION:
 	case CELL_OUT_SUBSCRIPTION_GONE: add_subscription(h, out->u.subscription); break;
+	case CELL_OUT_BAN:
+	case CELL_OUT_BAN_GONE:
+		add_addr(h, &out->u.ban->source);
+		trace_hash_u64(h, (uint64_t)out->u.ban->until_wall_ms);
+		break;
 	case CELL_OUT_SOURCE:
 		add_addr(h, out->u.source.addr);
 		trace_hash_u64(h, (uint64_t)out->u.source.blocked_until_us * 2 + out->u.source.known);

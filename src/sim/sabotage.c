@@ -340,6 +340,8 @@ static bool acted(struct world *w, const struct cell_out *o, pass_fn pass)
 	case CELL_OUT_BINDING_GONE:
 	case CELL_OUT_SUBSCRIPTION:
 	case CELL_OUT_SUBSCRIPTION_GONE:
+	case CELL_OUT_BAN:
+	case CELL_OUT_BAN_GONE:
 	case CELL_OUT_SOURCE:
 	case CELL_OUT_PROGRESS:
 	case CELL_OUT_ANSWER:

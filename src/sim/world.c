@@ -108,6 +108,8 @@ static void pass(struct world *w, const struct cell_out *o)
 		trace_hash_u64(&w->trace, o->u.subscription->cseq);
 		disk_subscription(w, o->u.subscription, o->kind == CELL_OUT_SUBSCRIPTION_GONE);
 		break;
+	case CELL_OUT_BAN:
+	case CELL_OUT_BAN_GONE:
 	case CELL_OUT_SOURCE:
 	case CELL_OUT_PROGRESS:
 	case CELL_OUT_ANSWER:

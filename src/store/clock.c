@@ -48,7 +48,7 @@ int store_clock_follow(struct store *s)
 	if (!by && s->clock.wall_ms && now.wall_ms - s->clock.wall_ms < NOTE_MS && strcmp(now.boot, s->clock.boot) == 0)
 		return 0;
 	bool ok = store_run(s->rg[RG_BEGIN]) == 0 && note(s, &now) == 0;
-	ok = ok && (!by || (move(s, RG_MOVE_BINDINGS, by) == 0 && move(s, RG_MOVE_SUBS, by) == 0));
+	ok = ok && (!by || (move(s, RG_MOVE_BINDINGS, by) == 0 && move(s, RG_MOVE_SUBS, by) == 0 && move(s, RG_MOVE_BANS, by) == 0));
 	if (!ok || store_run(s->rg[RG_COMMIT]) != 0)
 		return -1;
 	s->clock = now;

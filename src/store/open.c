@@ -81,6 +81,10 @@ const char *const store_reg_sql[RG_N] = {
 	[RG_DROP] = "DELETE FROM binding WHERE extension = ? AND contact = ? AND instance = ?",
 	[RG_SUB_PUT] = store_subs_put,
 	[RG_SUB_DROP] = store_subs_drop,
+	[RG_BAN_PUT] = "INSERT OR REPLACE INTO ban (source, until_ms) VALUES (?, ?)",
+	[RG_BAN_DROP] = "DELETE FROM ban WHERE source = ?",
+	[RG_BAN_PRUNE] = store_bans_prune,
+	[RG_MOVE_BANS] = "UPDATE ban SET until_ms = until_ms + ?1",
 	[RG_LIFE] = "INSERT OR REPLACE INTO life VALUES (1, ?)",
 	[RG_CLOCK] = "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)",
 	[RG_MOVE_BINDINGS] = "UPDATE binding SET expires_ms = expires_ms + ?1, registered_ms = registered_ms + ?1",
@@ -323,6 +327,8 @@ static int open_reg(struct store *s, const char *path, struct store_error *err)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(s->reg, store_subs_schema, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(s->reg, store_bans_schema, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
 		rc = store_prepare(s->reg, store_reg_sql, s->rg, RG_N);
 	if (rc != SQLITE_OK)
 		fail_sqlite(err, path, s->reg, rc);
@@ -440,11 +446,9 @@ struct store *store_open(const char *dir, const struct site_key *key, struct log
 	s->log = log;
 	s->audit_key = store_audit_key(key);
 	s->cdr = calloc(CDR_RING, sizeof *s->cdr);
-	s->binding = calloc(BINDING_RING, sizeof *s->binding);
-	s->sub = calloc(SUB_RING, sizeof *s->sub);
 	if ((size_t)snprintf(s->dir, sizeof s->dir, "%s", dir) >= sizeof s->dir)
 		store_fail(err, "%.100s...: the path is too long", dir);
-	else if (s->cdr && s->binding && s->sub && open_main(s, err) == 0 && open_registrations(s, err) == 0 && start_writer(s) == 0) {
+	else if (s->cdr && store_behind_init(s) == 0 && open_main(s, err) == 0 && open_registrations(s, err) == 0 && start_writer(s) == 0) {
 		err->text[0] = 0;
 		return s;
 	}
@@ -477,7 +481,6 @@ void store_close(struct store *s)
 	sqlite3_close(s->db);
 	sqlite3_close(s->reg);
 	free(s->cdr);
-	free(s->binding);
-	free(s->sub);
+	store_behind_free(s);
 	free(s);
 }

@@ -39,6 +39,8 @@ int store_load_site(struct store *s, const struct site_key *key, struct site **o
 int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx);
 /* Calls back for each unexpired subscription. */
 int store_load_subscriptions(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct subscription_row *r), void *ctx);
+/* Calls back for each source that is blocked still. */
+int store_load_bans(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct ban_row *r), void *ctx);
 /* Closes CDR rows left open by a crash (cause CDR_INTERRUPTED). Their end is the last second in which the switch was known to
  * live (wall_ms where that is not known), and not before what is in the row; talk_ms follows. Returns how many (R7 R15). */
 int store_close_open_cdrs(struct store *s, int64_t wall_ms);
@@ -56,6 +58,8 @@ int store_put_binding(struct store *s, const struct binding_row *b);
 int store_drop_binding(struct store *s, const struct binding_row *b);
 int store_put_subscription(struct store *s, const struct subscription_row *r);
 int store_drop_subscription(struct store *s, const struct subscription_row *r); /* local_tag only */
+int store_put_ban(struct store *s, const struct ban_row *r);
+int store_drop_ban(struct store *s, const struct ban_row *r); /* source only */
 /* Blocks until durable. Checks if_revision, writes the row and the audit row in one transaction, fills id and revision. */
 enum change_result store_change(struct store *s, struct site_change *c, int64_t wall_ms, struct store_error *err);
 /* A row of the audit without a change of the configuration. Blocks until durable. 0 or -1 with err filled. */

@@ -10,12 +10,10 @@
 
 enum {
 	CDR_RING = 4096,       /* rows waiting for the writer, a power of two */
-	BINDING_RING = 4096,
-	SUB_RING = 2048, /* sip/event gives out 4,000 a second at most, a window is 300 ms */
 	CDR_BATCH = 1024,      /* rows of one commit at most */
 	COMMIT_WINDOW_MS = 40, /* a CDR waits no longer than this for company, also when it came while a batch was being written */
-	BINDING_BATCH = 1024,
-	BINDING_WINDOW_MS = 300,
+	BEHIND_BATCH = 1024,
+	BEHIND_WINDOW_MS = 300,
 	RETRY_MS = 1000,
 	LIFE_MS = 1000 /* between two notes of the time while a call is open */
 };
@@ -26,14 +24,11 @@ struct cdr_item {
 	struct cdr_row row;
 };
 
-struct binding_item {
-	bool gone;
-	struct binding_row row;
-};
-
-struct sub_item {
-	bool gone;
-	struct subscription_row row;
+/* A queue of what is written behind: behind.c. */
+enum behind_kind { BEHIND_BINDING, BEHIND_SUB, BEHIND_BAN, BEHIND_N };
+struct behind {
+	unsigned char *items;
+	uint32_t head, tail; /* the writer alone moves the tail */
 };
 
 /* One waiting store_change or store_audit_add: lives on the caller's stack. */
@@ -54,7 +49,8 @@ enum stmt_kind {
 	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE,
 	ST_DEV_FIND, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE, ST_N
 };
-enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_CLOCK, RG_MOVE_BINDINGS, RG_MOVE_SUBS, RG_N };
+enum reg_kind { RG_BEGIN, RG_COMMIT, RG_ROLLBACK, RG_PUT, RG_DROP, RG_SUB_PUT, RG_SUB_DROP, RG_LIFE, RG_CLOCK, RG_MOVE_BINDINGS, RG_MOVE_SUBS,
+	RG_BAN_PUT, RG_BAN_DROP, RG_BAN_PRUNE, RG_MOVE_BANS, RG_N };
 
 /* By which clock the times in registrations.db are written. */
 struct store_clock {
@@ -80,9 +76,8 @@ struct store {
 	bool stop;
 	int64_t rest_until_ms; /* the writer rests until then; 0: it is at work and will look at the queues itself */
 	struct cdr_item *cdr;         /* the writer alone moves the tails, so it reads its batch without the lock */
-	struct binding_item *binding;
-	struct sub_item *sub;
-	uint32_t cdr_head, cdr_tail, binding_head, binding_tail, sub_head, sub_tail;
+	uint32_t cdr_head, cdr_tail;
+	struct behind behind[BEHIND_N];
 	struct change_job *jobs, **jobs_end;
 	pthread_t keeper;
 	pthread_cond_t keep_wake;
@@ -95,9 +90,9 @@ struct store {
 	/* the writer's own */
 	struct store_clock clock;
 	char boot[BOOT_ID];
-	int64_t cdr_due_ms, binding_due_ms, life_due_ms;
+	int64_t cdr_due_ms, behind_due_ms, life_due_ms;
 	uint32_t last_of[CDR_BATCH * 2]; /* id hash -> batch place + 1 of the newest row with this id */
-	bool cdr_failing, binding_failing;
+	bool cdr_failing, behind_failing;
 };
 
 /* open */
@@ -130,9 +125,19 @@ int store_run(sqlite3_stmt *st);
 /* Under the lock. The writer looks at the queues at due_ms at the latest, whatever it rests for. */
 void store_wake_writer(struct store *s, int64_t due_ms);
 
-/* subs: on the writer's thread. False: the disk refused, the rows stay queued. */
+/* The first refusal of a row of them is logged. */
+void store_note_failure(struct store *s, sqlite3 *db, const char *event, bool *failing);
+
+/* behind: init and free by the opener; waiting under the lock; commit on the writer's thread */
+int store_behind_init(struct store *s);
+void store_behind_free(struct store *s);
+uint32_t store_behind_waiting(const struct store *s, bool *batch_full);
+void store_behind_commit(struct store *s);
 extern const char store_subs_schema[], store_subs_put[], store_subs_drop[];
-bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n);
+void store_bind_sub(sqlite3_stmt *st, const struct subscription_row *r);
+extern const char store_bans_schema[], store_bans_prune[];
+void store_bind_ban(sqlite3_stmt *st, const struct ban_row *r, bool gone);
+int store_prune_bans(struct store *s); /* those that are over, and the oldest of too many */
 
 /* clock: on the thread that writes registrations.db, outside a transaction, before rows with times are written. 0, or
  * -1: the disk refuses (what was begun the caller rolls back). */

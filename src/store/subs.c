@@ -16,31 +16,6 @@ const char store_subs_put[] = "INSERT OR REPLACE INTO subscription (" SUB_COLUMN
 			      "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const char store_subs_drop[] = "DELETE FROM subscription WHERE local_tag = ?";
 
-static int queue(struct store *s, const struct subscription_row *row, bool gone)
-{
-	int rc = -1;
-	pthread_mutex_lock(&s->lock);
-	if (s->sub_head - s->sub_tail < SUB_RING) {
-		struct sub_item *it = &s->sub[s->sub_head++ % SUB_RING];
-		it->gone = gone;
-		it->row = *row;
-		store_wake_writer(s, s->sub_head - s->sub_tail == BINDING_BATCH ? 0 : store_now_ms() + BINDING_WINDOW_MS);
-		rc = 0;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return rc;
-}
-
-int store_put_subscription(struct store *s, const struct subscription_row *row)
-{
-	return queue(s, row, false);
-}
-
-int store_drop_subscription(struct store *s, const struct subscription_row *row)
-{
-	return queue(s, row, true);
-}
-
 /* The texts in the order of their columns. */
 static void texts_of(const struct subscription_row *r, const char *out[12])
 {
@@ -49,7 +24,7 @@ static void texts_of(const struct subscription_row *r, const char *out[12])
 	memcpy(out, t, sizeof t);
 }
 
-static void bind_row(sqlite3_stmt *st, const struct subscription_row *r)
+void store_bind_sub(sqlite3_stmt *st, const struct subscription_row *r)
 {
 	const char *t[12];
 	texts_of(r, t);
@@ -65,28 +40,6 @@ static void bind_row(sqlite3_stmt *st, const struct subscription_row *r)
 	store_bind_addr(st, 20, &r->flow.local);
 	sqlite3_bind_int64(st, 21, r->expires_wall_ms);
 	sqlite3_bind_int64(st, 22, r->written_wall_ms);
-}
-
-bool store_commit_subs(struct store *s, uint32_t tail, uint32_t n)
-{
-	bool ok = store_clock_follow(s) == 0 && store_run(s->rg[RG_BEGIN]) == 0;
-	for (uint32_t i = 0; ok && i < n; i++) {
-		const struct sub_item *it = &s->sub[(tail + i) % SUB_RING];
-		sqlite3_stmt *st = s->rg[it->gone ? RG_SUB_DROP : RG_SUB_PUT];
-		if (it->gone)
-			store_bind_text(st, 1, it->row.local_tag);
-		else
-			bind_row(st, &it->row);
-		ok = store_run(st) == 0;
-	}
-	if (ok)
-		ok = store_run(s->rg[RG_COMMIT]) == 0;
-	if (!ok && !sqlite3_get_autocommit(s->reg))
-		store_run(s->rg[RG_ROLLBACK]);
-	pthread_mutex_lock(&s->lock);
-	s->sub_tail += ok ? n : 0;
-	pthread_mutex_unlock(&s->lock);
-	return ok;
 }
 
 static bool read_text(sqlite3_stmt *st, int column, char *dst, size_t cap)

@@ -46,31 +46,6 @@ int store_put_cdr(struct store *s, uint64_t token, const struct cdr_row *row)
 	return rc;
 }
 
-static int put_binding(struct store *s, const struct binding_row *b, bool gone)
-{
-	int rc = -1;
-	pthread_mutex_lock(&s->lock);
-	if (s->binding_head - s->binding_tail < BINDING_RING) {
-		struct binding_item *it = &s->binding[s->binding_head++ % BINDING_RING];
-		it->gone = gone;
-		it->row = *b;
-		store_wake_writer(s, s->binding_head - s->binding_tail == BINDING_BATCH ? 0 : store_now_ms() + BINDING_WINDOW_MS);
-		rc = 0;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return rc;
-}
-
-int store_put_binding(struct store *s, const struct binding_row *b)
-{
-	return put_binding(s, b, false);
-}
-
-int store_drop_binding(struct store *s, const struct binding_row *b)
-{
-	return put_binding(s, b, true);
-}
-
 static enum change_result do_job(struct store *s, struct change_job *j)
 {
 	if (j->err)
@@ -103,7 +78,8 @@ struct store_stats store_stats_of(const struct store *s)
 	struct store *w = (struct store *)(uintptr_t)s; /* the lock is not part of what is read */
 	pthread_mutex_lock(&w->lock);
 	struct store_stats st = s->stats;
-	st.queued = s->cdr_head - s->cdr_tail + (s->binding_head - s->binding_tail) + (s->sub_head - s->sub_tail);
+	bool full;
+	st.queued = s->cdr_head - s->cdr_tail + store_behind_waiting(s, &full);
 	pthread_mutex_unlock(&w->lock);
 	return st;
 }
@@ -137,7 +113,7 @@ static int write_cdrs(struct store *s, uint32_t tail, uint32_t n, uint64_t *writ
 	return 0;
 }
 
-static void note_failure(struct store *s, sqlite3 *db, const char *event, bool *failing)
+void store_note_failure(struct store *s, sqlite3 *db, const char *event, bool *failing)
 {
 	if (!*failing)
 		log_event(s->log, LOG_ERROR, event, LOG_Z("error", sqlite3_errmsg(db)), LOG_Z("directory", s->dir),
@@ -165,7 +141,7 @@ static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct chan
 		text_z(&t, sqlite3_errmsg(s->db));
 		if (!text_end(&t))
 			why[sizeof why - 1] = 0;
-		note_failure(s, s->db, "store.commit_failed", &s->cdr_failing);
+		store_note_failure(s, s->db, "store.commit_failed", &s->cdr_failing);
 		if (!sqlite3_get_autocommit(s->db))
 			store_run(s->st[ST_ROLLBACK]);
 		for (struct change_job *j = jobs; j; j = j->next) {
@@ -199,42 +175,6 @@ static void commit_batch(struct store *s, uint32_t tail, uint32_t n, struct chan
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Bindings stay queued until written; the phones' own refreshes make up for what a full queue turned away. */
-static void commit_bindings(struct store *s, uint32_t tail, uint32_t n)
-{
-	bool ok = store_clock_follow(s) == 0 && store_run(s->rg[RG_BEGIN]) == 0;
-	for (uint32_t i = 0; ok && i < n; i++) {
-		const struct binding_item *it = &s->binding[(tail + i) % BINDING_RING];
-		sqlite3_stmt *st = s->rg[it->gone ? RG_DROP : RG_PUT];
-		if (it->gone) {
-			store_bind_text(st, 1, it->row.extension);
-			store_bind_text(st, 2, it->row.contact);
-			store_bind_text(st, 3, it->row.instance);
-		} else {
-			store_bind_binding(st, &it->row);
-		}
-		ok = store_run(st) == 0;
-	}
-	if (ok)
-		ok = store_run(s->rg[RG_COMMIT]) == 0;
-	if (!ok) {
-		note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
-		int code = sqlite3_errcode(s->reg) & 0xff;
-		if (!sqlite3_get_autocommit(s->reg))
-			store_run(s->rg[RG_ROLLBACK]);
-		if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-			store_heal_registrations(s);
-	} else {
-		s->binding_failing = false;
-	}
-	pthread_mutex_lock(&s->lock);
-	s->binding_tail += ok ? n : 0;
-	s->stats.bindings_written += ok ? n : 0;
-	s->stats.commits += ok;
-	s->stats.failures += !ok;
-	pthread_mutex_unlock(&s->lock);
-}
-
 static bool open_cdrs(struct store *s)
 {
 	bool any = sqlite3_step(s->st[ST_CDR_OPEN]) == SQLITE_ROW;
@@ -253,7 +193,7 @@ static void note_life(struct store *s)
 	clock_gettime(CLOCK_REALTIME, &t);
 	sqlite3_bind_int64(s->rg[RG_LIFE], 1, (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
 	if (store_run(s->rg[RG_LIFE]) != 0)
-		note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
+		store_note_failure(s, s->reg, "store.registrations_failed", &s->behind_failing);
 }
 
 /* A whole batch waits: its window is not waited for, or a burst would be written at one batch per window. Where the disk
@@ -263,9 +203,11 @@ static bool cdr_batch_full(const struct store *s)
 	return s->cdr_head - s->cdr_tail >= CDR_BATCH && !s->cdr_failing;
 }
 
-static bool binding_batch_full(const struct store *s)
+static bool behind_batch_full(const struct store *s)
 {
-	return (s->binding_head - s->binding_tail >= BINDING_BATCH || s->sub_head - s->sub_tail >= BINDING_BATCH) && !s->binding_failing;
+	bool full;
+	(void)store_behind_waiting(s, &full);
+	return full && !s->behind_failing;
 }
 
 /* Sleeps until the time comes (INT64_MAX: there is none) or something is due before it. */
@@ -274,7 +216,7 @@ static void rest(struct store *s, int64_t until_ms)
 	struct timespec t = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
 	int rc = 0;
 	s->rest_until_ms = until_ms;
-	while (rc != ETIMEDOUT && s->rest_until_ms == until_ms && !s->stop && !s->jobs && !cdr_batch_full(s) && !binding_batch_full(s))
+	while (rc != ETIMEDOUT && s->rest_until_ms == until_ms && !s->stop && !s->jobs && !cdr_batch_full(s) && !behind_batch_full(s))
 		rc = until_ms == INT64_MAX ? pthread_cond_wait(&s->wake, &s->lock) : pthread_cond_timedwait(&s->wake, &s->lock, &t);
 	s->rest_until_ms = 0;
 }
@@ -288,34 +230,34 @@ void *store_writer(void *arg)
 {
 	struct store *s = arg;
 	int failed_at_stop = 0;
-	s->cdr_due_ms = s->binding_due_ms = s->life_due_ms = INT64_MAX;
+	s->cdr_due_ms = s->behind_due_ms = s->life_due_ms = INT64_MAX;
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
 		int64_t now = store_now_ms();
-		uint32_t n_cdr = s->cdr_head - s->cdr_tail, n_bind = s->binding_head - s->binding_tail;
+		bool full;
+		uint32_t n_cdr = s->cdr_head - s->cdr_tail, n_behind = store_behind_waiting(s, &full);
 		if (!n_cdr)
 			s->cdr_due_ms = INT64_MAX;
 		else if (s->cdr_due_ms == INT64_MAX)
 			s->cdr_due_ms = (s->cdr_failing ? now : s->cdr[s->cdr_tail % CDR_RING].came_ms) + COMMIT_WINDOW_MS;
-		uint32_t n_sub = s->sub_head - s->sub_tail, sub_tail = s->sub_tail;
-		if (!n_bind && !n_sub)
-			s->binding_due_ms = INT64_MAX;
-		else if (s->binding_due_ms == INT64_MAX)
-			s->binding_due_ms = now + BINDING_WINDOW_MS;
+		if (!n_behind)
+			s->behind_due_ms = INT64_MAX;
+		else if (s->behind_due_ms == INT64_MAX)
+			s->behind_due_ms = now + BEHIND_WINDOW_MS;
 		bool cdr_now = s->jobs || (n_cdr && (s->stop || now >= s->cdr_due_ms || cdr_batch_full(s)));
-		bool bind_now = (n_bind || n_sub) && (now >= s->binding_due_ms || binding_batch_full(s) || (s->stop && failed_at_stop < 3));
+		bool behind_now = n_behind && (now >= s->behind_due_ms || behind_batch_full(s) || (s->stop && failed_at_stop < 3));
 		bool life_now = now >= s->life_due_ms;
-		if (!cdr_now && !bind_now && !life_now) {
+		if (!cdr_now && !behind_now && !life_now) {
 			if (s->stop)
 				break;
-			rest(s, min64(s->life_due_ms, min64(s->cdr_due_ms, s->binding_due_ms)));
+			rest(s, min64(s->life_due_ms, min64(s->cdr_due_ms, s->behind_due_ms)));
 			continue;
 		}
 		bool stopping = s->stop;
 		struct change_job *jobs = s->jobs;
 		s->jobs = NULL;
 		s->jobs_end = &s->jobs;
-		uint32_t cdr_tail = s->cdr_tail, bind_tail = s->binding_tail;
+		uint32_t cdr_tail = s->cdr_tail;
 		pthread_mutex_unlock(&s->lock);
 		if (cdr_now) {
 			commit_batch(s, cdr_tail, n_cdr < CDR_BATCH ? n_cdr : CDR_BATCH, jobs);
@@ -323,12 +265,10 @@ void *store_writer(void *arg)
 		}
 		if (life_now || (cdr_now && s->life_due_ms == INT64_MAX))
 			note_life(s);
-		if (bind_now) {
-			commit_bindings(s, bind_tail, n_bind < BINDING_BATCH ? n_bind : BINDING_BATCH);
-			if (n_sub && !s->binding_failing && !store_commit_subs(s, sub_tail, n_sub < BINDING_BATCH ? n_sub : BINDING_BATCH))
-				note_failure(s, s->reg, "store.registrations_failed", &s->binding_failing);
-			failed_at_stop += stopping && s->binding_failing;
-			s->binding_due_ms = s->binding_failing ? store_now_ms() + RETRY_MS : INT64_MAX;
+		if (behind_now) {
+			store_behind_commit(s);
+			failed_at_stop += stopping && s->behind_failing;
+			s->behind_due_ms = s->behind_failing ? store_now_ms() + RETRY_MS : INT64_MAX;
 		}
 		pthread_mutex_lock(&s->lock);
 	}

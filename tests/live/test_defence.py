@@ -2,6 +2,7 @@
 calls for help get through from everywhere."""
 import json
 import socket
+import sqlite3
 import threading
 import time
 
@@ -39,6 +40,32 @@ def test_a_search_for_users_is_blocked_and_released(daemon):
     assert wait_for(lambda: thief.alive(0.5), 5)
     assert daemon.cli("ban", "release", "127.0.0.66", check=False).returncode == 5
     assert "event=ban.blocked source=127.0.0.66" in daemon.log
+
+
+def kept_bans(daemon):
+    with sqlite3.connect(daemon.site / "registrations.db") as db:
+        n = db.execute("SELECT count(*) FROM ban").fetchone()[0]
+    db.close()
+    return n
+
+
+@pytest.mark.row("Z45")
+def test_a_ban_outlives_a_restart(daemon):
+    thief = Ua(daemon, addr="127.0.0.66")
+    for i in range(20):
+        assert guess(thief, f"{700 + i}") == 401
+    thief.user = "x"
+    assert wait_for(lambda: kept_bans(daemon) == 1, 10)
+    daemon.kill()
+    daemon.start()
+    assert not thief.alive(1)
+    bans = json.loads(daemon.cli("--json", "ban", "list").stdout)
+    assert [b["source"] for b in bans] == ["127.0.0.66"] and 3400 < bans[0]["seconds"] <= 3600
+    daemon.cli("ban", "release", "127.0.0.66")
+    assert wait_for(lambda: kept_bans(daemon) == 0, 10)
+    daemon.kill()
+    daemon.start()
+    assert wait_for(lambda: thief.alive(0.5), 5) and json.loads(daemon.cli("--json", "ban", "list").stdout) == []
 
 
 @pytest.mark.row("Z45")
