@@ -292,7 +292,7 @@ static int open_db(const char *path, sqlite3 **out, const char *pragmas, struct 
 static const char main_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
 				   "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; "
 				   "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 2000";
-static const char reg_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF; "
+static const char reg_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
 				  "PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -4096";
 
 static int open_main(struct store *s, struct store_error *err)

@@ -1,6 +1,6 @@
 /* store: SQLite behind one writer thread. Layer 5, shell. Opening, migration and reading run on the caller's thread;
  * writes are queued and committed in groups (FULL, at most 50 ms apart for durable things; registrations are written
- * behind in batches to a file of their own, NORMAL). SIP never waits for it. */
+ * behind in batches to a file of their own, at most 300 ms late). SIP never waits for it. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
