@@ -167,12 +167,13 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BAN: keep_ban(h, out->u.ban, false); break;
 	case CELL_OUT_BAN_GONE: keep_ban(h, out->u.ban, true); break;
 	case CELL_OUT_SOURCE: source_news(h, out); break;
+	case CELL_OUT_PROGRESS: metrics_progress(h->o.metrics, out->u.progress.answered, out->u.progress.after_us); break;
 	case CELL_OUT_ANSWER:
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;
 	case CELL_OUT_LOG:
-		metrics_event(h->o.metrics, out->u.log.event, out->u.log.level, out->u.log.f, out->u.log.n);
-		if (h->o.log && out->u.log.level >= h->o.log->min)
+		metrics_event(h->o.metrics, out->u.log.level);
+		if (h->o.log)
 			h->o.log->write(h->o.log, out->u.log.level, out->u.log.event, out->u.log.f, out->u.log.n);
 		break;
 	}
@@ -185,6 +186,7 @@ static void step(struct cell_host *h, const struct cell_in *in)
 	if (h->o.recorder)
 		recorder_input(h->o.recorder, in, h->loop.now_us);
 	h->inputs++;
+	h->sink.log_min = h->o.log ? h->o.log->min : LOG_ERROR + 1;
 	cell_step(h->cell, in, h->loop.now_us, &h->sink);
 }
 

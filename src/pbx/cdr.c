@@ -135,11 +135,19 @@ bool cdr_open(struct cell *c, struct leg *l, struct span device)
 	return true;
 }
 
+static void progress(struct cell *c, const struct leg *l, bool answered)
+{
+	struct cell_out out = {.kind = CELL_OUT_PROGRESS, .u.progress = {answered, c->now_us - l->started_us}};
+	if (l->no == 0)
+		cell_emit(c, &out);
+}
+
 void cdr_rang(struct cell *c, struct leg *l)
 {
 	if (l->rang_us || l->answered_us)
 		return;
 	l->rang_us = c->now_us;
+	progress(c, l, false);
 	leg_log(c, l, LOG_DEBUG, "call.ringing", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
 	if (l->cdr)
 		l->cdr->row.ring_wall_ms = cell_wall_ms(c);
@@ -150,6 +158,7 @@ void cdr_answered(struct cell *c, struct leg *l)
 	if (l->answered_us || !l->cdr)
 		return;
 	l->answered_us = c->now_us;
+	progress(c, l, true);
 	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.answered", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
 	l->cdr->row.answer_wall_ms = cell_wall_ms(c);
 	l->cdr->row.sip_status = 200;

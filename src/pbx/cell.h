@@ -105,7 +105,7 @@ struct cell_in {
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
 enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE,
-	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_ANSWER, CELL_OUT_LOG };
+	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_PROGRESS, CELL_OUT_ANSWER, CELL_OUT_LOG };
 
 struct cell_out {
 	enum cell_out_kind kind;
@@ -119,12 +119,15 @@ struct cell_out {
 		struct { uint64_t token; uint16_t status; struct span json; uint64_t next_cursor; } answer; /* cursor 0: end */
 		/* For the edge: has registrations (known) or not; blocked until (0: not). */
 		struct { const struct addr *addr; bool known; int64_t blocked_until_us; } source;
+		/* Of the caller's leg, once each: the first 18x, the 200. */
+		struct { bool answered; int64_t after_us; /* since the INVITE came */ } progress;
 		struct { enum log_level level; const char *event; const struct log_field *f; size_t n; } log;
 	} u;
 };
 
 struct cell_sink {
 	void (*emit)(struct cell_sink *s, const struct cell_out *out);
+	enum log_level log_min; /* CELL_OUT_LOG below it is not wanted; may change between steps, and changes nothing else */
 };
 
 /* ---- life -------------------------------------------------------------------------------------------------- */
@@ -147,7 +150,6 @@ struct cell_opts {
 	char boot_id[17];           /* unique per start: CDR ids */
 	uint32_t min_expires_s, max_expires_s; /* 60, 3600 */
 	int64_t ring_timeout_us;    /* 0: the site's */
-	enum log_level log_min;
 };
 
 struct cell *cell_new(const struct cell_opts *o, int64_t now_us); /* NULL: no memory */
@@ -157,10 +159,15 @@ void cell_step(struct cell *c, const struct cell_in *in, int64_t now_us, struct 
 int64_t cell_deadline(const struct cell *c);
 
 /* What lives now: for metrics, for tests, and for the simulator's invariants (all 0 in a quiet cell but bindings). */
+/* What went wrong, since the start. */
+struct cell_noted {
+	uint64_t limits_reached, auth_refused, register_refused, malformed, media_strangers;
+};
 struct cell_counts {
 	uint32_t calls, legs, bindings, txns, dialogs, slots_used, timers, cdr_open, cdr_unconfirmed, subscriptions;
 	uint64_t calls_total, calls_answered, registrations_total, refused_total, retransmits;
 	uint64_t notifies, notify_retries, subscriptions_dropped;
+	struct cell_noted noted;
 };
 struct cell_counts cell_counts(const struct cell *c);
 /* Internal consistency; NULL when sound, else a static text of what is broken. May take long: tests and simulator. */
