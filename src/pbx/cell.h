@@ -59,7 +59,11 @@ enum cdr_cause { /* Q.850 numbers */
 	CDR_CANCELLED = 487, CDR_ANSWERED_ELSEWHERE = 26, CDR_INTERRUPTED = 502
 };
 
-/* One row per leg: opened at the INVITE, closed at its end. */
+/* One row per leg: opened at the INVITE, closed at its end; one that a crash left open is closed at the next start as
+ * CDR_INTERRUPTED. A leg is what the switch had with a phone: an INVITE that was not answered when the switch died, and that the phone
+ * sends to the new one again, begins another leg there. So a Call-ID and direction may have more than one row, of which one at most
+ * was answered or ended otherwise than by the crash; the others are tries it cut off: CDR_INTERRUPTED, answer 0, talk 0 (R7). Nothing is
+ * taken back from the table for that: they are in it because they rang phones. */
 struct cdr_row {
 	char id[40];      /* unique for ever: "<boot hex>-<call>-<leg>" */
 	char call[40];    /* common to all legs of the call */

@@ -178,8 +178,13 @@ static int version_of(sqlite3 *db, const char *part)
 	return v;
 }
 
+bool store_is_current(sqlite3 *db)
+{
+	return version_of(db, "entities") == ENTITIES_VERSION && version_of(db, "records") == RECORDS_VERSION;
+}
+
 /* A database of a newer version is only ever opened for reading. */
-static int refuse_newer(const char *path, struct store_error *err)
+int store_refuse_newer(const char *path, struct store_error *err)
 {
 	sqlite3 *db = NULL;
 	struct stat sb;
@@ -305,7 +310,7 @@ static int open_main(struct store *s, struct store_error *err)
 			err->damaged = true;
 		return -1;
 	}
-	if (refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
+	if (store_refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
 		return -1;
 	int rc = store_migrate(s->db, &s->audit_key);
 	if (rc == SQLITE_OK)
