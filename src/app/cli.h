@@ -36,6 +36,7 @@ int cli_settings_set(struct cli *c);
 int cli_log_level(struct cli *c);
 int cli_log_peer(struct cli *c);
 int cli_log_reset(struct cli *c);
+int cli_events(struct cli *c);
 int cli_feature(struct cli *c);
 int cli_audit_list(struct cli *c);
 int cli_audit_verify(struct cli *c);

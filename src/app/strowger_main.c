@@ -30,6 +30,7 @@ static const struct cli_command commands[] = {
 	{"log level", "[SUBSYSTEM] debug|info|warn|error (subsystems: sip, call, register, auth, media, store, http, ...)", cli_log_level, "log"},
 	{"log peer", "ADDRESS|EXTENSION LEVEL [--for 10m]: more from one phone, SIP messages at debug (s, m, h; default 10m)", cli_log_peer, "log"},
 	{"log reset", "back to the levels of the start", cli_log_reset, "log"},
+	{"events", "[--types T,...]: what happens, as it happens (register, call, config, ban, alarm, or call.ended ...)", cli_events, "events"},
 	{"audit list", "[N] [--entity E] [--key K]: who changed what from where, newest first", cli_audit_list, "audit"},
 	{"audit verify", "is the record of changes whole? Names the first row that is not", cli_audit_verify, "audit"},
 	{"backup create", "DIR [--with-keys]: a copy of the site in a new folder, while it runs", cli_backup_create, NULL},

@@ -7,6 +7,7 @@
 #define APP_STROWGERD_H
 
 #include "app/listen_ports.h"
+#include "app/strowgerd_events.h"
 #include "app/strowgerd_hep.h"
 #include "app/strowgerd_log.h"
 #include "app/strowgerd_metrics.h"
@@ -99,6 +100,7 @@ struct cell_host_opts {
 	struct trace *trace;       /* may be NULL */
 	struct metrics *metrics;   /* may be NULL */
 	struct hep_sender *hep;    /* may be NULL */
+	struct events *events;     /* may be NULL */
 	void (*answer)(void *ctx, uint64_t token, uint16_t status, struct span json, uint64_t next_cursor);
 	void *ctx;
 };
@@ -149,6 +151,7 @@ void ask_answered(void *desk, uint64_t token, uint16_t status, struct span json,
 struct world {
 	struct logs *logs;
 	struct log_sink *log;
+	struct events *events;
 	struct site_dir *dir;
 	struct store *store;
 	struct cell_host *host;
@@ -178,6 +181,7 @@ struct metrics_server { /* all borrowed */
 	struct world *world;
 	struct logs *logs;
 	struct hep_sender *hep;
+	struct events *events;
 	uint32_t media_slots, max_streams;
 };
 struct http_server *metrics_serve(struct metrics_server *s, int listen_fd); /* NULL: listen_fd is still the caller's */

@@ -168,10 +168,15 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BINDING_GONE: write_behind(h, out->u.binding, true); break;
 	case CELL_OUT_SUBSCRIPTION: keep_subscription(h, out->u.subscription, false); break;
 	case CELL_OUT_SUBSCRIPTION_GONE: keep_subscription(h, out->u.subscription, true); break;
-	case CELL_OUT_BAN: keep_ban(h, out->u.ban, false); break;
-	case CELL_OUT_BAN_GONE: keep_ban(h, out->u.ban, true); break;
+	case CELL_OUT_BAN:
+	case CELL_OUT_BAN_GONE:
+		keep_ban(h, out->u.ban, out->kind == CELL_OUT_BAN_GONE);
+		if (h->sink.events)
+			events_of_ban(h->o.events, out->u.ban, out->kind == CELL_OUT_BAN_GONE);
+		break;
 	case CELL_OUT_SOURCE: source_news(h, out); break;
 	case CELL_OUT_PROGRESS: metrics_progress(h->o.metrics, out->u.progress.answered, out->u.progress.after_us); break;
+	case CELL_OUT_EVENT: events_of_cell(h->o.events, &out->u.event); break;
 	case CELL_OUT_ANSWER:
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;
@@ -190,6 +195,7 @@ static void step(struct cell_host *h, const struct cell_in *in)
 	if (h->o.recorder)
 		recorder_input(h->o.recorder, in, h->loop.now_us);
 	h->inputs++;
+	h->sink.events = events_wanted(h->o.events);
 	h->sink.log_min = h->o.log ? h->o.log->min : LOG_ERROR + 1;
 	cell_step(h->cell, in, h->loop.now_us, &h->sink);
 }

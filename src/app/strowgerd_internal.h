@@ -12,6 +12,8 @@ struct strowgerd {
 	struct trace *trace;
 	struct metrics *metrics;
 	struct hep_sender *hep;
+	struct http_streams *http_streams;
+	struct events *events;
 	struct metrics_server metrics_server;
 	struct http_server *metrics_http;
 	struct site_dir dir;

@@ -156,7 +156,7 @@ int open_http(struct strowgerd *d)
 	d->service = service_new(&ports, &d->dir.key, &nonces, d->dir.token, d->ports.sip);
 	if (!d->service)
 		return start_failed("cannot make the HTTP service");
-	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log};
+	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log, .streams = d->http_streams};
 	o.threads = d->o.n_listen > 1 ? 2 : HTTP_THREADS;
 	int rc = open_web(d, &o, d->ports.http, d->http);
 	if (rc == 0)
@@ -181,7 +181,7 @@ void open_metrics(struct strowgerd *d)
 	const struct addr *l = &d->o.listen[0];
 	if (l->family == 4 && l->ip[0] == 127)
 		memcpy(at.ip, l->ip, sizeof at.ip);
-	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs, d->hep,
+	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs, d->hep, d->events,
 						    (d->o.pairs + d->o.workers - 1) / d->o.workers * d->o.workers, d->streams.max};
 	int fd = tcp_listen(&at, HTTP_CONTROL_MAX_CONNS);
 	if (fd >= 0 && (d->metrics_http = metrics_serve(&d->metrics_server, fd)))
@@ -207,7 +207,7 @@ void strowgerd_reload(struct strowgerd *d)
 	}
 	sip_tcp_set_tls(d->tls, ctx);
 	tls_ctx_unref(ctx);
-	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log};
+	struct http_opts o = {.handler = {d->service, body_limit, handle}, .log = d->log, .streams = d->http_streams};
 	if (open_https(d, o, true) == 0)
 		log_event(d->log, LOG_INFO, "tls.reloaded", LOG_Z("file", d->certs.cert));
 }

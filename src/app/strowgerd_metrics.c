@@ -220,6 +220,7 @@ static void limits(const struct metrics_view *v, struct text *t)
 		{"unconfirmed_records", v->cell.cdr_unconfirmed - (v->cell.cdr_open < v->cell.cdr_unconfirmed ? v->cell.cdr_open : v->cell.cdr_unconfirmed),
 		 v->limits.max_unconfirmed},
 		{"media_slots", v->cell.slots_used, v->media_slots},
+		{"event_streams", v->events.streams, EVENTS_STREAMS},
 		{"sip_connections", (uint64_t)v->tcp.open + v->tls.open, v->max_streams},
 	};
 	for (int max = 0; max < 2; max++) {
@@ -325,6 +326,9 @@ static void machine(const struct metrics *m, const struct metrics_view *v, struc
 	one(t, "store_records_written_total", "counter", "Rows of call records made durable.", v->store.cdr_written);
 	one(t, "store_registrations_written_total", "counter", "Rows of registrations written.", v->store.bindings_written);
 	one(t, "store_queue", "gauge", "Rows that wait for the database.", v->store.queued);
+	one(t, "event_streams", "gauge", "Readers of /api/v1/events.", v->events.streams);
+	one(t, "events_total", "counter", "Events told to readers, or kept for them.", v->events.sent);
+	one(t, "events_lost_total", "counter", "Events for which there was no room; readers are told of a gap.", v->events.lost);
 	one(t, "hep_sent_total", "counter", "Messages copied to the HEP collector.", v->hep.sent);
 	one(t, "hep_dropped_total", "counter", "Messages that were not: too long for a datagram, or no room.", v->hep.dropped);
 	one(t, "log_dropped_total", "counter", "Lines that the log file did not take.", v->log_dropped);

@@ -101,16 +101,21 @@ static enum change_result change(void *ctx, struct site_change *c)
 {
 	struct world *w = ctx;
 	struct store_error err = {0};
+	uint64_t revision = 0;
 	pthread_mutex_lock(&w->change_mu);
 	enum change_result rc = store_change(w->store, c, wall_us() / 1000, &err);
 	if (rc == CHANGE_OK) {
 		struct site *next = changed(w, w->site, c); /* w->site is only replaced under change_mu */
-		if (next)
+		if (next) {
+			revision = site_revision(next);
 			publish(w, next);
-		else
+		} else {
 			rc = CHANGE_STORE_FAILED; /* stored, but no memory to show it: seen again after a restart */
+		}
 	}
 	pthread_mutex_unlock(&w->change_mu);
+	if (rc == CHANGE_OK)
+		events_of_change(w->events, revision, change_name(c->kind), c->actor);
 	if (rc == CHANGE_OK)
 		log_event(w->log, LOG_INFO, "site.changed", LOG_Z("what", change_name(c->kind)), LOG_Z("by", c->actor));
 	else if (rc == CHANGE_STORE_FAILED)
@@ -167,6 +172,11 @@ static void fetched(void *ctx, struct span mac12, struct span path, uint16_t sta
 		  LOG_S("from", text_span(&t)), LOG_S("agent", rq->user_agent));
 }
 
+static void events_port(void *ctx, const struct http_request *rq, struct http_response *rs)
+{
+	events_handle(((struct world *)ctx)->events, rq, rs);
+}
+
 static void logs_port(void *ctx, const struct http_request *rq, struct http_response *rs)
 {
 	struct world *w = ctx;
@@ -182,6 +192,6 @@ static void random_port(void *ctx, void *dst, size_t n)
 struct service_ports world_ports(struct world *w)
 {
 	return (struct service_ports){.ctx = w, .site = snapshot, .change = change, .ask = ask_cell, .cdr_read = read_cdrs, .audit_read = read_audit,
-				      .audit_verify = verify_audit, .audit_add = add_audit, .upload = uploads_keep, .logs = logs_port, .fetched = fetched, .random = random_port,
+				      .audit_verify = verify_audit, .audit_add = add_audit, .upload = uploads_keep, .logs = logs_port, .events = events_port, .fetched = fetched, .random = random_port,
 				      .log = w->log};
 }

@@ -69,6 +69,16 @@ static struct cell_opts cell_options(void)
 	return o;
 }
 
+/* Before other threads: they log, and errors are alarms. */
+static int make_events(struct strowgerd *d)
+{
+	errno = 0;
+	if (!(d->http_streams = http_streams_new()) || !(d->events = events_new(d->dir.path, d->http_streams, d->log)))
+		return start_failed("cannot make the events");
+	logs_attach(d->logs, events_alarms(d->events));
+	return events_start(d->events) == 0 ? 0 : start_failed("cannot start a thread");
+}
+
 static int make_cell(struct strowgerd *d)
 {
 	if (d->o.record && !(d->recorder = recorder_open(d->o.record))) {
@@ -80,7 +90,7 @@ static int make_cell(struct strowgerd *d)
 	d->trace = trace_new(d->logs);
 	d->metrics = metrics_new(mono_us());
 	d->hep = hep_new(&d->dir.key, d->log);
-	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics, .hep = d->hep,
+	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics, .hep = d->hep, .events = d->events,
 				   .answer = ask_answered, .ctx = d->desk};
 	if (!d->desk || !d->trace || !d->metrics || !d->hep || !(d->host = cell_host_new(&o)))
 		return start_failed("cannot make the cell");
@@ -156,6 +166,8 @@ static int start(struct strowgerd *d)
 	if (rc == 0)
 		rc = plan_descriptors(d);
 	if (rc == 0)
+		rc = make_events(d);
+	if (rc == 0)
 		rc = open_store(d);
 	if (rc == 0)
 		rc = make_cell(d);
@@ -164,6 +176,7 @@ static int start(struct strowgerd *d)
 	d->shown = shown_address(d);
 	d->world.log = d->log;
 	d->world.logs = d->logs;
+	d->world.events = d->events;
 	d->world.dir = &d->dir;
 	d->world.store = d->store;
 	d->world.host = d->host;
@@ -310,7 +323,10 @@ void strowgerd_free(struct strowgerd *d)
 	trace_free(d->trace);
 	hep_free(d->hep);
 	metrics_free(d->metrics);
+	events_stop(d->events);
 	logs_close(d->logs);
+	events_free(d->events);
+	http_streams_free(d->http_streams);
 	free(d);
 }
 

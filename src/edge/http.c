@@ -7,11 +7,13 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct http_server {
 	struct http_opts o;
+	atomic_bool ending;
 	struct MHD_Daemon *mhd;
 };
 
@@ -52,6 +54,7 @@ static void read_head(struct exchange *x, struct MHD_Connection *c, const char *
 	rq->if_match = header(c, MHD_HTTP_HEADER_IF_MATCH);
 	rq->content_type = header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
 	rq->host = header(c, MHD_HTTP_HEADER_HOST);
+	rq->last_event_id = header(c, "Last-Event-ID");
 	rq->control = x->server->o.control;
 	rq->tls = x->server->o.cert != NULL;
 	if (!rq->control) {
@@ -66,18 +69,31 @@ static void read_head(struct exchange *x, struct MHD_Connection *c, const char *
 	rq->wall_us = wall_us();
 }
 
-static enum MHD_Result respond(struct MHD_Connection *c, struct http_response *rs, bool close_after)
+static struct MHD_Response *response_of(struct http_server *s, struct MHD_Connection *c, struct http_response *rs)
 {
 	struct MHD_Response *r;
-	enum MHD_Result ok = MHD_NO;
+	if (rs->source.read) {
+		r = http_stream_response(s->o.streams, &s->ending, c, &rs->source);
+		if (r)
+			rs->source = (struct http_source){0};
+		return r;
+	}
 	/* The body is ours until libmicrohttpd has sent it: it frees body_mem, which need not begin where the body does. */
 	if (rs->body_mem)
 		r = MHD_create_response_from_buffer_with_free_callback_cls(rs->body.n, (void *)(uintptr_t)rs->body.p, free, rs->body_mem);
 	else
 		r = MHD_create_response_from_buffer(rs->body.n, (void *)(uintptr_t)rs->body.p, MHD_RESPMEM_MUST_COPY);
+	if (r)
+		rs->body_mem = NULL;
+	return r;
+}
+
+static enum MHD_Result respond(struct http_server *s, struct MHD_Connection *c, struct http_response *rs, bool close_after)
+{
+	enum MHD_Result ok = MHD_NO;
+	struct MHD_Response *r = response_of(s, c, rs);
 	if (!r)
 		return MHD_NO;
-	rs->body_mem = NULL;
 	if (rs->content_type)
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rs->content_type);
 	for (unsigned i = 0; i < rs->n_header; i++)
@@ -101,7 +117,7 @@ static enum MHD_Result refuse(struct exchange *x, struct MHD_Connection *c, uint
 		snprintf(why, sizeof why, "The address in the request line cannot be read: bad %%-escape, or a control character.\n");
 	rs.body = span_z(why);
 	log_event(x->server->o.log, LOG_INFO, "http.refused", LOG_I("status", status), LOG_S("path", x->target.path));
-	return respond(c, &rs, true);
+	return respond(x->server, c, &rs, true);
 }
 
 /* The head is there, the body is not: decides whether it will be read at all. A refusal here goes out before
@@ -167,8 +183,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 	struct http_response rs = {0};
 	x->rq.body = span_mem(x->body, x->n);
 	x->server->o.handler.handle(x->server->o.handler.ctx, &x->rq, &rs);
-	enum MHD_Result ok = respond(c, &rs, false);
-	free(rs.body_mem);
+	enum MHD_Result ok = respond(x->server, c, &rs, false);
+	http_response_free(&rs);
 	return ok;
 }
 
@@ -245,6 +261,8 @@ struct http_server *http_start(const struct http_opts *o)
 		{o->makers ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, (void *)(uintptr_t)o->makers},
 		{MHD_OPTION_END, 0, NULL}};
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG | (o->cert ? (unsigned)MHD_USE_TLS : 0u);
+	if (o->streams)
+		flags |= MHD_ALLOW_SUSPEND_RESUME;
 	s->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (s->mhd)
 		return s;
@@ -262,6 +280,9 @@ void http_stop(struct http_server *s)
 {
 	if (!s)
 		return;
+	atomic_store(&s->ending, true);
+	if (s->o.streams)
+		http_streams_end(s->o.streams, &s->ending);
 	MHD_stop_daemon(s->mhd);
 	free(s);
 }

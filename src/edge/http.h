@@ -4,6 +4,7 @@
 #define EDGE_HTTP_H
 
 #include "base/log.h"
+#include "edge/http_stream.h"
 #include "service/http.h"
 
 struct http_handler { /* called from several threads at once */
@@ -21,6 +22,7 @@ struct http_opts {
 	unsigned threads;
 	struct http_handler handler;
 	struct log_sink *log; /* may be NULL; called from several threads */
+	struct http_streams *streams; /* NULL: no answers that go on */
 	unsigned idle_s, max_conns, max_conns_per_ip; /* 0: edge/limits.h */
 };
 

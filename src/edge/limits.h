@@ -47,6 +47,7 @@ enum {
 	HTTP_MAX_URI = 2048,
 	HTTP_MAX_BODY = 8 << 20,         /* whatever the service says, never more */
 	HTTP_MAX_SWALLOW = 1 << 20,      /* of a body without announced length that turned out too long: then it is cut */
+	HTTP_STREAM_SNDBUF = 65536,      /* of an answer that goes on: what waits in the kernel for its reader */
 	HTTP_BACKLOG = 1024
 };
 

@@ -168,6 +168,17 @@ void binding_store(struct cell *c, struct binding *b)
 	cell_emit(c, &out);
 }
 
+void binding_tell(struct cell *c, const struct binding *b, bool made)
+{
+	struct binding_row row;
+	if (!c->sink || !c->sink->events)
+		return;
+	to_row(c, b, &row);
+	struct cell_out out = {.kind = CELL_OUT_EVENT,
+			       .u.event = {.kind = made ? CELL_EVENT_REGISTERED : CELL_EVENT_UNREGISTERED, .binding = &row}};
+	cell_emit(c, &out);
+}
+
 void binding_drop(struct cell *c, struct binding *b, bool tell)
 {
 	if (tell) {
@@ -175,6 +186,7 @@ void binding_drop(struct cell *c, struct binding *b, bool tell)
 		to_row(c, b, &row);
 		struct cell_out out = {.kind = CELL_OUT_BINDING_GONE, .u.binding = &row};
 		cell_emit(c, &out);
+		binding_tell(c, b, false);
 	}
 	binding_free(c, b);
 }

@@ -143,6 +143,13 @@ static void progress(struct cell *c, const struct leg *l, bool answered)
 		cell_emit(c, &out);
 }
 
+static void tell(struct cell *c, enum cell_event_kind kind, const struct cdr_row *leg)
+{
+	struct cell_out out = {.kind = CELL_OUT_EVENT, .u.event = {.kind = kind, .leg = leg}};
+	if (c->sink && c->sink->events)
+		cell_emit(c, &out);
+}
+
 void cdr_rang(struct cell *c, struct leg *l)
 {
 	if (l->rang_us || l->answered_us)
@@ -150,8 +157,10 @@ void cdr_rang(struct cell *c, struct leg *l)
 	l->rang_us = c->now_us;
 	progress(c, l, false);
 	leg_log(c, l, LOG_DEBUG, "call.ringing", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
-	if (l->cdr)
-		l->cdr->row.ring_wall_ms = cell_wall_ms(c);
+	if (!l->cdr)
+		return;
+	l->cdr->row.ring_wall_ms = cell_wall_ms(c);
+	tell(c, CELL_EVENT_RINGING, &l->cdr->row);
 }
 
 void cdr_answered(struct cell *c, struct leg *l)
@@ -167,6 +176,7 @@ void cdr_answered(struct cell *c, struct leg *l)
 	if (l->rang_us)
 		l->cdr->row.ring_ms = (c->now_us - l->rang_us) / 1000;
 	l->cdr->told = false;
+	tell(c, CELL_EVENT_ANSWERED, &l->cdr->row);
 	cdr_emit(c, l->cdr);
 }
 
@@ -197,6 +207,7 @@ void cdr_close(struct cell *c, struct leg *l, const struct media_stats *stats)
 	r->told = false;
 	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.ended", LOG_I("cause", r->row.cause), LOG_I("status", r->row.sip_status),
 		LOG_I("talk_ms", r->row.talk_ms), LOG_Z("source", r->row.remote));
+	tell(c, CELL_EVENT_ENDED, &r->row);
 	l->cdr = NULL;
 	wheel_cancel(&c->wheel, &l->stats);
 	c->cdr_open--;

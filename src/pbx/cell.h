@@ -105,7 +105,15 @@ struct cell_in {
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
 enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE,
-	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_PROGRESS, CELL_OUT_ANSWER, CELL_OUT_LOG };
+	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_PROGRESS, CELL_OUT_EVENT, CELL_OUT_ANSWER, CELL_OUT_LOG };
+
+/* For who watches the switch from outside; of a registration only its making and its end, not its refreshes. */
+enum cell_event_kind { CELL_EVENT_REGISTERED, CELL_EVENT_UNREGISTERED, CELL_EVENT_RINGING, CELL_EVENT_ANSWERED, CELL_EVENT_ENDED };
+struct cell_event {
+	enum cell_event_kind kind;
+	const struct binding_row *binding; /* of a registration, else NULL */
+	const struct cdr_row *leg;         /* of a leg of a call, as far as it has come */
+};
 
 struct cell_out {
 	enum cell_out_kind kind;
@@ -122,6 +130,7 @@ struct cell_out {
 		struct { const struct addr *addr; bool known; int64_t blocked_until_us; } source;
 		/* Of the caller's leg, once each: the first 18x, the 200. */
 		struct { bool answered; int64_t after_us; /* since the INVITE came */ } progress;
+		struct cell_event event;
 		struct { enum log_level level; const char *event; const struct log_field *f; size_t n; } log;
 	} u;
 };
@@ -129,6 +138,7 @@ struct cell_out {
 struct cell_sink {
 	void (*emit)(struct cell_sink *s, const struct cell_out *out);
 	enum log_level log_min; /* CELL_OUT_LOG below it is not wanted; may change between steps, and changes nothing else */
+	bool events;            /* CELL_OUT_EVENT is wanted; the same */
 };
 
 /* ---- life -------------------------------------------------------------------------------------------------- */

@@ -362,6 +362,7 @@ void binding_set_flow(struct cell *c, struct binding *b, const struct sip_flow *
 void binding_free(struct cell *c, struct binding *b);
 bool binding_must_store(const struct cell *c, const struct binding *b);
 void binding_store(struct cell *c, struct binding *b);
+void binding_tell(struct cell *c, const struct binding *b, bool made); /* who watches from outside */
 void binding_restore(struct cell *c, const struct binding_row *row);
 void binding_site_changed(struct cell *c);
 /* One of a phone's flows (RFC 5626): has a reg-id and an instance. */

@@ -497,6 +497,32 @@ static void busy_on_all_devices(void **state)
 	w_close(w);
 }
 
+/* Told to who watches from outside, and only then; a recording does not know the difference. */
+static void what_happens_is_told_to_who_listens(void **state)
+{
+	(void)state;
+	struct world *w = three_phones();
+	connect_call(w, &sa, &a, &sb, &b);
+	w->sink.events = true;
+	hang_up(w, &sa, &sb);
+	assert_int_equal(w->n_events[CELL_EVENT_ENDED], 2);
+	connect_call(w, &sa, &a, &sb, &b);
+	assert_int_equal(w->n_events[CELL_EVENT_RINGING], 2);
+	assert_int_equal(w->n_events[CELL_EVENT_ANSWERED], 2);
+	hang_up(w, &sa, &sb);
+	register_phone(w, &a); /* a refresh */
+	assert_int_equal(w->n_events[CELL_EVENT_REGISTERED] + w->n_events[CELL_EVENT_UNREGISTERED], 0);
+	do_register(w, &a, "*", "Expires: 0\r\n");
+	assert_int_equal(w->n_events[CELL_EVENT_UNREGISTERED], 1);
+	register_phone(w, &a);
+	assert_int_equal(w->n_events[CELL_EVENT_REGISTERED], 1);
+	w->sink.events = false;
+	connect_call(w, &sa, &a, &sb, &b);
+	hang_up(w, &sa, &sb);
+	assert_int_equal(w->n_events[CELL_EVENT_ENDED], 4);
+	w_close(w);
+}
+
 /* A row that the store did not take comes again as the same one: who counts rows is told. */
 static void rows_that_come_again_say_so(void **state)
 {
@@ -522,5 +548,6 @@ static const struct test_case cases[] = {
 	CASE(cancel_comes_too_late, ""), CASE(both_hang_up, ""), CASE(called_party_hangs_up, ""), CASE(bye_before_ack, ""),
 	CASE(called_bye_before_callers_ack, ""), CASE(early_bye, ""), CASE(bye_overtakes_answer, ""), CASE(never_acknowledged, ""),
 	CASE(early_media, ""), CASE(all_devices_ring, ""), CASE(busy_on_all_devices, ""), CASE(rows_that_come_again_say_so, "R9"),
+	CASE(what_happens_is_told_to_who_listens, ""),
 };
 TEST_MAIN("pbx_cell", cases)

@@ -52,7 +52,7 @@ struct world {
 	char answer[65536];
 	uint16_t answer_status;
 	uint64_t answer_next;
-	int n_logs, n_not_stored, n_again, n_progress[2];
+	int n_logs, n_not_stored, n_again, n_progress[2], n_events[CELL_EVENT_ENDED + 1];
 	char last_log[64];
 	struct record_sink rec;
 	char *tape;
@@ -128,6 +128,10 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BAN: w->ban = *out->u.ban; w->n_bans++; break;
 	case CELL_OUT_BAN_GONE: w->n_bans_gone++; break;
 	case CELL_OUT_SOURCE: w->source = *out->u.source.addr; w->source_known = out->u.source.known; w->source_until = out->u.source.blocked_until_us; w->n_sources++; break;
+	case CELL_OUT_EVENT:
+		assert_true(w->sink.events && !out->u.event.binding != !out->u.event.leg);
+		w->n_events[out->u.event.kind]++;
+		break;
 	case CELL_OUT_PROGRESS: w->n_progress[out->u.progress.answered]++; break;
 	case CELL_OUT_ANSWER:
 		w->answer_status = out->u.answer.status;
@@ -283,7 +287,7 @@ static void replay_emit(struct cell_sink *s, const struct cell_out *out)
 
 static void w_replay(struct world *w)
 {
-	struct replay r = {{replay_emit, LOG_ERROR}, {0}};
+	struct replay r = {{replay_emit, LOG_ERROR, false}, {0}};
 	struct record_item it;
 	struct span rest = {w->tape, w->tape_n};
 	assert_int_equal(record_read(&rest, &it), RECORD_HEADER);

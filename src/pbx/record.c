@@ -294,7 +294,7 @@ static void add_subscription(struct trace_hash *h, const struct subscription_row
 /* What is told of it is no effect: that depends on who listens. */
 void record_effect(struct trace_hash *h, const struct cell_out *out)
 {
-	if (out->kind == CELL_OUT_LOG)
+	if (out->kind == CELL_OUT_LOG || out->kind == CELL_OUT_EVENT)
 		return;
 	trace_hash_u64(h, out->kind);
 	switch (out->kind) {
@@ -323,6 +323,7 @@ void record_effect(struct trace_hash *h, const struct cell_out *out)
 		trace_hash_add(h, out->u.answer.json.p, out->u.answer.json.n);
 		break;
 	case CELL_OUT_PROGRESS: trace_hash_u64(h, (uint64_t)out->u.progress.after_us * 2 + out->u.progress.answered); break;
+	case CELL_OUT_EVENT:
 	case CELL_OUT_LOG: break;
 	}
 }

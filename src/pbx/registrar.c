@@ -215,6 +215,8 @@ static bool keep(struct order *o, const struct wish *w)
 	wheel_set(&c->wheel, &b->expiry, b->expires_us);
 	if (changed || binding_must_store(c, b))
 		binding_store(c, b);
+	if (!w->old || key_changed)
+		binding_tell(c, b, true);
 	if (moved)
 		move_calls(c, b, &was);
 	watch_registered(c, o->who->ext, b->device_id, moved ? &was : NULL, &b->flow);

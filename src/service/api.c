@@ -171,6 +171,8 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 		live(s, rq, CELL_Q_STATUS, SPAN_NONE, rs);
 	else if (span_eqz(head, "log") && s->ports.logs)
 		s->ports.logs(s->ports.ctx, rq, rs);
+	else if (span_eqz(head, "events") && s->ports.events)
+		s->ports.events(s->ports.ctx, rq, rs);
 	else if (span_eqz(head, "audit"))
 		api_audit(s, rq, id, rs);
 	else if (span_eqz(head, "cdr"))

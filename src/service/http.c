@@ -7,6 +7,9 @@
 void http_response_free(struct http_response *r)
 {
 	free(r->body_mem);
+	if (r->source.read)
+		r->source.close(r->source.ctx);
+	r->source = (struct http_source){0};
 	r->body_mem = NULL;
 	r->body = SPAN_NONE;
 }

@@ -12,12 +12,20 @@ struct http_request {
 	enum http_method method;
 	struct span path;          /* decoded, "/0004f2aabbcc.cfg" */
 	struct span query;         /* raw, without '?' */
-	struct span user_agent, authorization, if_match, content_type, host;
+	struct span user_agent, authorization, if_match, content_type, host, last_event_id;
 	struct span body;          /* at most the limit that service_body_limit gave */
 	struct addr from;
 	bool tls;                  /* came over HTTPS */
 	bool control;              /* came over the control socket: the caller is the administrator */
 	int64_t now_us, wall_us;   /* monotonic, UTC */
+};
+
+/* A body that goes on. Called by one thread at a time. */
+struct http_source {
+	/* What is next, at most cap bytes: how many; 0: nothing now; -1: the end. Must not wait. NULL: the answer has a body. */
+	ptrdiff_t (*read)(void *ctx, char *buf, size_t cap);
+	void (*close)(void *ctx); /* once, when the answer is over, however it came to that */
+	void *ctx;
 };
 
 enum { HTTP_MAX_HEADERS = 8 };
@@ -28,6 +36,7 @@ struct http_response {
 	char *body_mem;           /* malloc'd by the handler, freed by the adapter; may be NULL */
 	struct { const char *name; char value[256]; } header[HTTP_MAX_HEADERS];
 	uint8_t n_header;
+	struct http_source source;
 };
 
 void http_response_free(struct http_response *r);

@@ -65,6 +65,8 @@ struct service_ports {
 	void (*fetched)(void *ctx, struct span mac12, struct span path, uint16_t status, const struct http_request *rq);
 	/* The log's rules: GET, PATCH, DELETE of /api/v1/log. NULL where there is no log. */
 	void (*logs)(void *ctx, const struct http_request *rq, struct http_response *rs);
+	/* GET /api/v1/events: an answer that goes on. NULL where there are none. */
+	void (*events)(void *ctx, const struct http_request *rq, struct http_response *rs);
 	/* Fills with unguessable bytes. */
 	void (*random)(void *ctx, void *dst, size_t n);
 	struct log_sink *log;

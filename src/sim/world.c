@@ -112,6 +112,7 @@ static void pass(struct world *w, const struct cell_out *o)
 	case CELL_OUT_BAN_GONE:
 	case CELL_OUT_SOURCE:
 	case CELL_OUT_PROGRESS:
+	case CELL_OUT_EVENT:
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
 		break;
@@ -344,7 +345,7 @@ static int make_cell(struct world *w, const char **error)
 		*error = "no memory for the cell";
 		return -1;
 	}
-	w->cell_sink = (struct cell_sink){cell_emit, w->o.verbose ? LOG_DEBUG : LOG_ERROR};
+	w->cell_sink = (struct cell_sink){cell_emit, w->o.verbose ? LOG_DEBUG : LOG_ERROR, false};
 	struct cell_in in = {.kind = CELL_IN_SLOTS};
 	in.u.slots.n = w->n_slots;
 	in.u.slots.addr = w->cell_addr;
