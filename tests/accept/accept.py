@@ -10,7 +10,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-import tls  # noqa: E402: beside this file
+import hep  # noqa: E402: beside this file
+import tls  # noqa: E402
 import world  # noqa: E402
 os.chdir(ROOT)
 
@@ -199,6 +200,7 @@ POINTS = {
     "loss-live": lambda: pytest(["test_loss.py"], STROWGER_CALLS="1000"),
     "bad-network": world.bad_network,
     "sim-crashes": world.sim_crashes,
+    "hep": hep.judge,
     "damage": lambda: pytest(["test_damage.py"], STROWGER_FLIPS="1000"),
     "out-of-memory": out_of_memory,
     "torture": torture,
