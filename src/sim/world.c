@@ -345,7 +345,7 @@ static int make_cell(struct world *w, const char **error)
 		*error = "no memory for the cell";
 		return -1;
 	}
-	w->cell_sink = (struct cell_sink){cell_emit, w->o.verbose ? LOG_DEBUG : LOG_ERROR, false};
+	w->cell_sink = (struct cell_sink){.emit = cell_emit, .log_min = w->o.verbose ? LOG_DEBUG : LOG_ERROR};
 	struct cell_in in = {.kind = CELL_IN_SLOTS};
 	in.u.slots.n = w->n_slots;
 	in.u.slots.addr = w->cell_addr;
