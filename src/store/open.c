@@ -321,6 +321,7 @@ static int open_main(struct store *s, struct store_error *err)
 		fail_sqlite(err, path, s->db, rc);
 		return -1;
 	}
+	store_audit_tell(s);
 	return open_db(path, &s->rd, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", err);
 }
 

@@ -163,6 +163,7 @@ struct audit_row {
 #define STORE_AUDIT_ROWS "SELECT id, wall_ms, revision, actor, source, what, entity, key, value, hash FROM audit"
 struct audit_row store_audit_row_of(sqlite3_stmt *st); /* of STORE_AUDIT_ROWS; its texts live until the next step */
 struct audit_key store_audit_key(const struct site_key *k);
+void store_audit_tell(struct store *s); /* its head into the log: at the start, by the opener */
 /* One row behind the last, on any connection, inside its transaction. 0 or -1. */
 int store_audit_append(sqlite3 *db, const struct audit_key *key, const struct audit_entry *e);
 /* Rows of older versions get their place in the keyed chain; hashed: they have SHA-256 hashes, which are checked first. An SQLite code. */
