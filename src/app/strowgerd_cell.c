@@ -5,6 +5,7 @@
 #include "edge/limits.h"
 #include "io/random.h"
 #include "io/clock.h"
+#include "io/log_out.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -156,7 +157,8 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		break;
 	case CELL_OUT_CDR:
 		trace_leg(h->o.trace, out->u.cdr.row);
-		metrics_record(h->o.metrics, out->u.cdr.row);
+		if (!out->u.cdr.again)
+			metrics_record(h->o.metrics, out->u.cdr.row);
 		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
 			refuse_cdr(h, out->u.cdr.token);
 		break;
@@ -314,6 +316,7 @@ static bool nothing_waits(const struct cell_host *h)
 
 static void flush(struct cell_host *h)
 {
+	log_release(); /* before the answers: who has one finds it in the log */
 	sip_udp_flush(h->udp);
 	if (h->tcp)
 		sip_tcp_flush(h->tcp);
@@ -380,6 +383,7 @@ static void turn(struct cell_host *h)
 static void *cell_thread(void *arg)
 {
 	struct cell_host *h = arg;
+	log_hold();
 	while (!atomic_load(&h->stop))
 		turn(h);
 	flush(h);
@@ -389,6 +393,7 @@ static void *cell_thread(void *arg)
 	}
 	if (h->late)
 		log_event(h->o.log, LOG_WARN, "store.registrations_not_kept", LOG_I("rows", h->n_late));
+	log_hold_end();
 	return NULL;
 }
 
