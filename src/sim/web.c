@@ -37,6 +37,9 @@ static uint64_t revision_now(const struct world *w, const struct site_change *c)
 	case CHANGE_DEVICE_GONE:
 		d = c->device.row.id ? site_device_by_id(w->site, c->device.row.id) : NULL;
 		return d ? (d->row.revision ? d->row.revision : 1) : 0;
+	case CHANGE_TOKEN: /* no machine asks the simulator's API */
+	case CHANGE_TOKEN_GONE:
+		break;
 	}
 	return 0;
 }
@@ -61,6 +64,9 @@ static struct site *changed(struct world *w, struct site_change *c, uint64_t rev
 		return site_with_device(w->site, &c->device);
 	case CHANGE_DEVICE_GONE:
 		return site_without_device(w->site, c->device.row.id);
+	case CHANGE_TOKEN:
+	case CHANGE_TOKEN_GONE:
+		break;
 	}
 	return NULL;
 }
