@@ -5,6 +5,7 @@
 #include "edge/limits.h"
 #include "io/random.h"
 #include "io/clock.h"
+#include "io/log_out.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -72,6 +73,8 @@ static void emit_sip(struct cell_host *h, const struct cell_out *out)
 	bool ok = false;
 	trace_message(h->o.trace, false, to, out->u.sip.bytes);
 	metrics_message(h->o.metrics, false, out->u.sip.bytes);
+	if (hep_is_on(h->o.hep))
+		hep_message(h->o.hep, false, to, out->u.sip.bytes, h->loop.now_us + h->wall_minus_mono_us);
 	switch (to->transport) {
 	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
 	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
@@ -156,7 +159,8 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		break;
 	case CELL_OUT_CDR:
 		trace_leg(h->o.trace, out->u.cdr.row);
-		metrics_record(h->o.metrics, out->u.cdr.row);
+		if (!out->u.cdr.again)
+			metrics_record(h->o.metrics, out->u.cdr.row);
 		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
 			refuse_cdr(h, out->u.cdr.token);
 		break;
@@ -193,6 +197,7 @@ static void step(struct cell_host *h, const struct cell_in *in)
 static void admit_site(struct cell_host *h, const struct site *site)
 {
 	const struct site_settings *st = site_settings_of(site);
+	hep_site(h->o.hep, site);
 	admit_lists(h->admit, span_z(st->trusted_sources), span_z(st->blocked_sources), span_z(st->emergency_numbers));
 }
 
@@ -208,6 +213,8 @@ static void heard(struct cell_host *h, const struct sip_flow *flow, struct span 
 {
 	trace_message(h->o.trace, true, flow, bytes);
 	metrics_message(h->o.metrics, true, bytes);
+	if (hep_is_on(h->o.hep))
+		hep_message(h->o.hep, true, flow, bytes, h->loop.now_us + h->wall_minus_mono_us);
 }
 
 static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
@@ -314,6 +321,7 @@ static bool nothing_waits(const struct cell_host *h)
 
 static void flush(struct cell_host *h)
 {
+	log_release(); /* before the answers: who has one finds it in the log */
 	sip_udp_flush(h->udp);
 	if (h->tcp)
 		sip_tcp_flush(h->tcp);
@@ -321,6 +329,7 @@ static void flush(struct cell_host *h)
 		sip_tcp_flush(h->tls);
 	if (h->media)
 		media_flush(h->media);
+	hep_flush(h->o.hep);
 }
 
 static void measure(struct cell_host *h)
@@ -380,6 +389,7 @@ static void turn(struct cell_host *h)
 static void *cell_thread(void *arg)
 {
 	struct cell_host *h = arg;
+	log_hold();
 	while (!atomic_load(&h->stop))
 		turn(h);
 	flush(h);
@@ -389,6 +399,7 @@ static void *cell_thread(void *arg)
 	}
 	if (h->late)
 		log_event(h->o.log, LOG_WARN, "store.registrations_not_kept", LOG_I("rows", h->n_late));
+	log_hold_end();
 	return NULL;
 }
 

@@ -10,8 +10,9 @@
 
 typedef atomic_uint_fast64_t counter;
 
-static const char *const methods[] = {"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "INFO", "UPDATE", "PRACK", "SUBSCRIBE", "NOTIFY",
-				      "REFER", "MESSAGE", "PUBLISH", "other"};
+#define METHOD(z) {z, sizeof z - 1}
+static const struct span methods[] = {METHOD("INVITE"), METHOD("ACK"), METHOD("BYE"), METHOD("CANCEL"), METHOD("REGISTER"), METHOD("OPTIONS"), METHOD("INFO"), METHOD("UPDATE"),
+				      METHOD("PRACK"), METHOD("SUBSCRIBE"), METHOD("NOTIFY"), METHOD("REFER"), METHOD("MESSAGE"), METHOD("PUBLISH"), METHOD("other")};
 enum { METHODS = sizeof methods / sizeof methods[0], STATUS_MIN = 100, STATUS_MAX = 700, CAUSES = 600, BUCKETS = 12 };
 
 /* Upper bounds in microseconds; what is above the last counts in +Inf alone. */
@@ -68,7 +69,7 @@ void metrics_free(struct metrics *m)
 static size_t method_of(struct span word)
 {
 	size_t i = 0;
-	while (i < METHODS - 1 && !span_eqz(word, methods[i]))
+	while (i < METHODS - 1 && !span_eq(word, methods[i]))
 		i++;
 	return i;
 }
@@ -186,7 +187,7 @@ static void messages(const struct metrics *m, struct text *t)
 	for (size_t d = 0; d < 2; d++)
 		for (size_t i = 0; i < METHODS; i++) {
 			struct text lt = TEXT_ARRAY(l);
-			text_fmt(&lt, "direction=\"%s\",method=\"%s\"", way[d], methods[i]);
+			text_fmt(&lt, "direction=\"%s\",method=\"%s\"", way[d], methods[i].p);
 			text_end(&lt);
 			labelled(t, "sip_requests_total", l, get(&m->requests[d][i]));
 		}
@@ -324,6 +325,8 @@ static void machine(const struct metrics *m, const struct metrics_view *v, struc
 	one(t, "store_records_written_total", "counter", "Rows of call records made durable.", v->store.cdr_written);
 	one(t, "store_registrations_written_total", "counter", "Rows of registrations written.", v->store.bindings_written);
 	one(t, "store_queue", "gauge", "Rows that wait for the database.", v->store.queued);
+	one(t, "hep_sent_total", "counter", "Messages copied to the HEP collector.", v->hep.sent);
+	one(t, "hep_dropped_total", "counter", "Messages that were not: too long for a datagram, or no room.", v->hep.dropped);
 	one(t, "log_dropped_total", "counter", "Lines that the log file did not take.", v->log_dropped);
 	family(t, "log_events_total", "counter", "Events of the switch from the lowest level that the log's rules let through, by level.");
 	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)

@@ -3,6 +3,7 @@
 #ifndef APP_STROWGERD_METRICS_H
 #define APP_STROWGERD_METRICS_H
 
+#include "app/strowgerd_hep.h"
 #include "base/text.h"
 #include "edge/admit.h"
 #include "edge/sip_tcp.h"
@@ -20,7 +21,7 @@ void metrics_message(struct metrics *m, bool in, struct span bytes);
 void metrics_event(struct metrics *m, enum log_level level);
 /* Of a call: rang or was answered so long after its INVITE. */
 void metrics_progress(struct metrics *m, bool answered, int64_t after_us);
-void metrics_record(struct metrics *m, const struct cdr_row *row); /* closed ones count: voice and causes */
+void metrics_record(struct metrics *m, const struct cdr_row *row); /* closed ones count: voice and causes; once each is the caller's affair */
 void metrics_turn(struct metrics *m, int64_t us, uint32_t inputs);
 void metrics_late(struct metrics *m, int64_t us); /* what admit_late is told */
 void metrics_effect_lost(struct metrics *m);
@@ -34,6 +35,7 @@ struct metrics_view {
 	struct sip_tcp_counts tcp, tls;
 	struct media_counts media;
 	struct store_stats store;
+	struct hep_counts hep;
 	uint32_t extensions, devices, media_slots, max_streams;
 	uint64_t log_dropped;
 	int64_t now_us, rss_bytes; /* rss -1: not known */

@@ -49,7 +49,8 @@ void cdr_emit(struct cell *c, struct cdr_record *r)
 	wheel_set(&c->wheel, &r->retry, c->now_us + (r->pending ? SILENT_S : NO_ROOM_S) * SECOND_US);
 	if (!r->pending) /* the store's word would find nobody: later, then */
 		return;
-	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row}};
+	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row, r->told}};
+	r->told = true;
 	cell_emit(c, &out);
 }
 
@@ -165,6 +166,7 @@ void cdr_answered(struct cell *c, struct leg *l)
 	l->cdr->row.direct_media = l->call->direct;
 	if (l->rang_us)
 		l->cdr->row.ring_ms = (c->now_us - l->rang_us) / 1000;
+	l->cdr->told = false;
 	cdr_emit(c, l->cdr);
 }
 
@@ -192,6 +194,7 @@ void cdr_close(struct cell *c, struct leg *l, const struct media_stats *stats)
 	if (stats)
 		r->row.media = *stats;
 	r->row.closed = true;
+	r->told = false;
 	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.ended", LOG_I("cause", r->row.cause), LOG_I("status", r->row.sip_status),
 		LOG_I("talk_ms", r->row.talk_ms), LOG_Z("source", r->row.remote));
 	l->cdr = NULL;

@@ -112,7 +112,8 @@ struct cell_out {
 	union { /* all borrowed for the call */
 		struct { const struct sip_flow *to; struct span bytes; } sip;
 		const struct media_cmd *media;
-		struct { uint64_t token; const struct cdr_row *row; } cdr; /* insert or replace by id; durable, then PERSISTED */
+		/* Insert or replace by id; durable, then PERSISTED. again: emitted like this before, and not confirmed. */
+		struct { uint64_t token; const struct cdr_row *row; bool again; } cdr;
 		const struct binding_row *binding;  /* written behind; GONE: key is extension + contact + instance */
 		const struct subscription_row *subscription; /* written behind, in pace; GONE: key is local_tag, nothing else is set */
 		const struct ban_row *ban; /* written behind; GONE: source only */

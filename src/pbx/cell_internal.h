@@ -103,6 +103,7 @@ struct cdr_record {
 	struct timer retry;
 	uint8_t failures;
 	bool pending; /* emitted, not confirmed */
+	bool told;    /* emitted as it is now */
 	bool listed;
 };
 

@@ -52,7 +52,7 @@ struct world {
 	char answer[65536];
 	uint16_t answer_status;
 	uint64_t answer_next;
-	int n_logs, n_not_stored, n_progress[2];
+	int n_logs, n_not_stored, n_again, n_progress[2];
 	char last_log[64];
 	struct record_sink rec;
 	char *tape;
@@ -117,7 +117,10 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 		assert_true(w->n_media < MAX_MEDIA);
 		w->media[w->n_media++] = *out->u.media;
 		break;
-	case CELL_OUT_CDR: w_note_cdr(w, out->u.cdr.row, out->u.cdr.token); break;
+	case CELL_OUT_CDR:
+		w->n_again += out->u.cdr.again;
+		w_note_cdr(w, out->u.cdr.row, out->u.cdr.token);
+		break;
 	case CELL_OUT_BINDING: w->binding = *out->u.binding; w->n_bindings_stored++; break;
 	case CELL_OUT_BINDING_GONE: w->n_bindings_gone++; break;
 	case CELL_OUT_SUBSCRIPTION: w->sub = *out->u.subscription; w->n_subs_stored++; break;
