@@ -32,18 +32,16 @@ static struct site_tokens *room_for(uint32_t n)
 
 int site_tokens_with(const struct site_tokens *t, const struct api_token *v, struct site_tokens **out)
 {
-	uint32_t n = t ? t->n : 0;
-	struct site_tokens *c = room_for(n + 1);
-	bool placed = false;
+	uint32_t n = t ? t->n : 0, at = 0;
+	while (at < n && t->row[at].id != v->id)
+		at++;
+	struct site_tokens *c = room_for(at < n ? n : n + 1);
 	if (!c)
 		return -1;
-	for (uint32_t i = 0; i < n; i++) {
-		bool same = t->row[i].id == v->id;
-		c->row[c->n++] = same ? *v : t->row[i];
-		placed |= same;
-	}
-	if (!placed)
-		c->row[c->n++] = *v;
+	if (n)
+		memcpy(c->row, t->row, n * sizeof t->row[0]);
+	c->row[at] = *v;
+	c->n = at < n ? n : n + 1;
 	*out = c;
 	return 0;
 }
