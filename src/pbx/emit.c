@@ -1,7 +1,7 @@
 #include "pbx/cell_internal.h"
 
-/* What we really do: PRACK and REFER are not in it. */
-const char cell_allow[] = "INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, INFO, UPDATE, SUBSCRIBE";
+/* What we really do: PRACK is not in it. */
+const char cell_allow[] = "INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, INFO, UPDATE, SUBSCRIBE, REFER";
 
 void cell_emit(struct cell *c, const struct cell_out *out)
 {

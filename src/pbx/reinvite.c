@@ -27,6 +27,17 @@ static bool negotiating(const struct leg *l)
 
 /* ---- our re-INVITE to the other party ------------------------------------------------------------------------ */
 
+static void put_new_party(struct cell *c, const struct leg *l)
+{
+	const struct leg *peer = call_peer(l);
+	const struct site_extension *e = peer ? site_extension_find(c->site, span_z(peer->ext)) : NULL;
+	if (!e)
+		return;
+	sip_head(&c->b, SIP_H_P_ASSERTED_IDENTITY);
+	put_party(c, &l->dlg.flow, e->row.name, e->row.number);
+	sip_eol(&c->b);
+}
+
 static bool send_offer(struct cell *c, struct leg *l, const struct sdp_media *from)
 {
 	char branch[32];
@@ -37,6 +48,8 @@ static bool send_offer(struct cell *c, struct leg *l, const struct sdp_media *fr
 	put_contact_to(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), &l->dlg.flow, l->dlg.remote_target);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	put_server(c, SIP_H_USER_AGENT);
+	if (l->moved) /* it talks with somebody else now */
+		put_new_party(c, l);
 	if (!sip_finish(&c->b, "application/sdp", block_span(&l->offer_sdp)) ||
 	    txn_send(c->txn, text_span(&c->b.t), &l->dlg.flow, l->h, c->now_us, &l->re_out)) {
 		l->re_out = 0;
@@ -57,9 +70,17 @@ void reinvite_resync(struct cell *c, struct leg *to)
 		wheel_set(&c->wheel, &to->retry, c->now_us + SECOND_US);
 		return;
 	}
+	struct sdp_media open;
 	const struct sdp_media *m = plan_parse(c, block_span(&other->remote_sdp), &s, NULL);
-	if (m)
-		(void)send_offer(c, to, m);
+	if (!to->moved) {
+		if (m)
+			(void)send_offer(c, to, m);
+	} else if (send_offer(c, to, plan_opened(m, &open))) {
+		to->moved = MOVED_OFFERED;
+		wheel_cancel(&c->wheel, &to->retry);
+	} else {
+		refer_moved(c, to); /* it cannot be told: it keeps what it has */
+	}
 }
 
 /* RFC 3261 14.1: who made the Call-ID waits longer. */
@@ -95,13 +116,7 @@ static void offerless(struct cell *c, txn_id id, struct leg *l, const struct sip
 	struct sdp s;
 	const struct sdp_media *m = peer ? plan_parse(c, block_span(&peer->remote_sdp), &s, NULL) : NULL;
 	struct sdp_media open;
-	if (m) { /* an offer is made anew: our side of a hold must not stick to it */
-		open = *m;
-		open.dir = SDP_SENDRECV;
-		open.conn_zero = false;
-		m = open.conn.family ? &open : NULL;
-	}
-	if (!plan_offer(c, l, m)) {
+	if (!plan_offer(c, l, plan_opened(m, &open))) {
 		refuse(c, id, l, req, from, 488);
 		return;
 	}
@@ -226,6 +241,7 @@ static void agreed(struct cell *c, txn_id id, struct leg *l, const struct sip_ms
 		offer_failed(&l->offer);
 		if (asking && asking->re_in)
 			give_up(c, asking, 488);
+		refer_settled(c, l);
 		return;
 	}
 	(void)answer_received(&l->offer);
@@ -237,6 +253,7 @@ static void agreed(struct cell *c, txn_id id, struct leg *l, const struct sip_ms
 			block_clear(c, &asking->wanted_sdp);
 			reinvite_resync(c, l);
 		}
+		refer_settled(c, l);
 		return;
 	}
 	if (!complete(c, asking, l, m))
@@ -275,6 +292,8 @@ void reinvite_response(struct cell *c, txn_id id, struct leg *l, const struct si
 			block_clear(c, &asking->wanted_sdp);
 		if (status == 491)
 			retry_after_glare(c, l);
+		else
+			refer_settled(c, l);
 	}
 }
 
@@ -316,6 +335,6 @@ void reinvite_acked(struct cell *c, struct leg *l, const struct sip_msg *msg)
 		return;
 	media_remote(c, l, m);
 	plan_note_codec(l, m);
-	if (peer && news)
+	if (peer && (news || peer->moved == MOVED_DUE))
 		reinvite_resync(c, peer);
 }
