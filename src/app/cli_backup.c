@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <pwd.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +152,39 @@ static int write_manifest(const char *dir, json_t *files, bool with_keys)
 	return rc;
 }
 
+/* The site's key, without which no row of the audit can be written. */
+static bool read_key(const char *site, struct site_key *key)
+{
+	char path[PATH_MAX], *mem = NULL;
+	size_t n = 0;
+	snprintf(path, sizeof path, "%s/site.key", site);
+	bool ok = file_read(path, sizeof key->k, &mem, &n) == 0 && n == sizeof key->k;
+	if (ok)
+		memcpy(key->k, mem, n);
+	if (mem)
+		explicit_bzero(mem, n);
+	free(mem);
+	return ok;
+}
+
+/* value: taken. An audit that cannot be written is said; what was done stays done. */
+static void audit(const char *site, const char *what, json_t *value, int (*add)(const char *, const struct site_key *, const struct audit_entry *, struct store_error *))
+{
+	struct site_key key;
+	struct store_error err = {.text = "its site.key cannot be read"};
+	struct passwd *pw = getpwuid(geteuid());
+	char actor[64];
+	char *text = json_dumps(value, JSON_COMPACT);
+	snprintf(actor, sizeof actor, "shell:%.40s", pw ? pw->pw_name : "?");
+	const struct audit_entry e = {.wall_ms = (int64_t)time(NULL) * 1000, .actor = actor, .source = "", .what = what, .entity = "site", .key = "",
+				      .value = span_z(text)};
+	if (!text || !read_key(site, &key) || add(site, &key, &e, &err) != 0)
+		fprintf(stderr, "strowger: the audit of %s does not tell of this %s: %s.\n", site, what, err.text);
+	explicit_bzero(&key, sizeof key);
+	free(text);
+	json_decref(value);
+}
+
 int cli_backup_create(struct cli *c)
 {
 	char from[PATH_MAX], to[PATH_MAX];
@@ -193,6 +227,8 @@ int cli_backup_create(struct cli *c)
 	}
 	if (rc == CLI_OK)
 		rc = write_manifest(dir, files, with_keys);
+	if (rc == CLI_OK)
+		audit(c->site, "backup", json_pack("{s:s,s:b}", "to", dir, "keys", with_keys), store_audit_beside);
 	if (rc == CLI_OK && c->json)
 		printf("{\"backup\":\"%s\",\"files\":%zu,\"keys\":%s}\n", dir, json_object_size(files), with_keys ? "true" : "false");
 	else if (rc == CLI_OK)
@@ -290,6 +326,19 @@ static int put_back(const char *dir, const char *site, const char *name)
 	return copy_file(from, to);
 }
 
+static bool can_be_read_here(const char *dir, const json_t *manifest)
+{
+	char path[PATH_MAX];
+	struct store_error err = {0};
+	const char *version = json_string_value(json_object_get(manifest, "version"));
+	snprintf(path, sizeof path, "%s/strowger.db", dir);
+	if (store_refuse_newer(path, &err) == 0)
+		return true;
+	fprintf(stderr, "strowger: %s was made by a newer strowger (%s; this is %s): %s.\n  mend: install that version, or use an older backup; nothing was changed\n", dir,
+		version ? version : "?", STROWGER_VERSION, err.text);
+	return false;
+}
+
 int cli_restore(struct cli *c)
 {
 	char path[PATH_MAX], aside[PATH_MAX];
@@ -298,8 +347,10 @@ int cli_restore(struct cli *c)
 	if (c->argc != 1)
 		return CLI_USAGE;
 	json_t *m = verified(c->argv[0]);
-	if (!m)
+	if (!m || !can_be_read_here(c->argv[0], m)) {
+		json_decref(m);
 		return CLI_FAILED;
+	}
 	int rc = file_mkdir(c->site) == 0 ? CLI_OK : said("cannot make", c->site, "");
 	snprintf(path, sizeof path, "%s/lock", c->site);
 	int lock = rc == CLI_OK ? file_lock(path) : -1;
@@ -319,6 +370,9 @@ int cli_restore(struct cli *c)
 		if (rc == CLI_OK)
 			rc = put_back(c->argv[0], c->site, name);
 	}
+	if (rc == CLI_OK)
+		audit(c->site, "restore", json_pack("{s:s,s:O,s:O,s:s}", "from", c->argv[0], "made", json_object_get(m, "made"), "version",
+						    json_object_get(m, "version"), "aside", aside), store_restored);
 	if (rc == CLI_OK)
 		printf("%s is as it was in %s. What was there before is in %s.\n", c->site, c->argv[0], aside);
 	if (lock >= 0)

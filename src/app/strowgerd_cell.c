@@ -5,6 +5,7 @@
 #include "edge/limits.h"
 #include "io/random.h"
 #include "io/clock.h"
+#include "io/log_out.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -156,7 +157,8 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 		break;
 	case CELL_OUT_CDR:
 		trace_leg(h->o.trace, out->u.cdr.row);
-		metrics_record(h->o.metrics, out->u.cdr.row);
+		if (!out->u.cdr.again)
+			metrics_record(h->o.metrics, out->u.cdr.row);
 		if (store_put_cdr(h->o.store, out->u.cdr.token, out->u.cdr.row) != 0)
 			refuse_cdr(h, out->u.cdr.token);
 		break;
@@ -167,12 +169,13 @@ static void on_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BAN: keep_ban(h, out->u.ban, false); break;
 	case CELL_OUT_BAN_GONE: keep_ban(h, out->u.ban, true); break;
 	case CELL_OUT_SOURCE: source_news(h, out); break;
+	case CELL_OUT_PROGRESS: metrics_progress(h->o.metrics, out->u.progress.answered, out->u.progress.after_us); break;
 	case CELL_OUT_ANSWER:
 		h->o.answer(h->o.ctx, out->u.answer.token, out->u.answer.status, out->u.answer.json, out->u.answer.next_cursor);
 		break;
 	case CELL_OUT_LOG:
-		metrics_event(h->o.metrics, out->u.log.event, out->u.log.level, out->u.log.f, out->u.log.n);
-		if (h->o.log && out->u.log.level >= h->o.log->min)
+		metrics_event(h->o.metrics, out->u.log.level);
+		if (h->o.log)
 			h->o.log->write(h->o.log, out->u.log.level, out->u.log.event, out->u.log.f, out->u.log.n);
 		break;
 	}
@@ -185,6 +188,7 @@ static void step(struct cell_host *h, const struct cell_in *in)
 	if (h->o.recorder)
 		recorder_input(h->o.recorder, in, h->loop.now_us);
 	h->inputs++;
+	h->sink.log_min = h->o.log ? h->o.log->min : LOG_ERROR + 1;
 	cell_step(h->cell, in, h->loop.now_us, &h->sink);
 }
 
@@ -312,6 +316,7 @@ static bool nothing_waits(const struct cell_host *h)
 
 static void flush(struct cell_host *h)
 {
+	log_release(); /* before the answers: who has one finds it in the log */
 	sip_udp_flush(h->udp);
 	if (h->tcp)
 		sip_tcp_flush(h->tcp);
@@ -378,6 +383,7 @@ static void turn(struct cell_host *h)
 static void *cell_thread(void *arg)
 {
 	struct cell_host *h = arg;
+	log_hold();
 	while (!atomic_load(&h->stop))
 		turn(h);
 	flush(h);
@@ -387,6 +393,7 @@ static void *cell_thread(void *arg)
 	}
 	if (h->late)
 		log_event(h->o.log, LOG_WARN, "store.registrations_not_kept", LOG_I("rows", h->n_late));
+	log_hold_end();
 	return NULL;
 }
 

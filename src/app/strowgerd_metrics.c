@@ -10,8 +10,9 @@
 
 typedef atomic_uint_fast64_t counter;
 
-static const char *const methods[] = {"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "INFO", "UPDATE", "PRACK", "SUBSCRIBE", "NOTIFY",
-				      "REFER", "MESSAGE", "PUBLISH", "other"};
+#define METHOD(z) {z, sizeof z - 1}
+static const struct span methods[] = {METHOD("INVITE"), METHOD("ACK"), METHOD("BYE"), METHOD("CANCEL"), METHOD("REGISTER"), METHOD("OPTIONS"), METHOD("INFO"), METHOD("UPDATE"),
+				      METHOD("PRACK"), METHOD("SUBSCRIBE"), METHOD("NOTIFY"), METHOD("REFER"), METHOD("MESSAGE"), METHOD("PUBLISH"), METHOD("other")};
 enum { METHODS = sizeof methods / sizeof methods[0], STATUS_MIN = 100, STATUS_MAX = 700, CAUSES = 600, BUCKETS = 12 };
 
 /* Upper bounds in microseconds; what is above the last counts in +Inf alone. */
@@ -25,7 +26,7 @@ static const int64_t turn_le[BUCKETS] = {10, 25, 50, 100, 250, 500, 1000, 2500, 
 struct metrics {
 	int64_t started_us;
 	counter requests[2][METHODS], responses[2][STATUS_MAX - STATUS_MIN], unreadable;
-	counter events[LOG_ERROR + 1], limits_reached, auth_refused, register_refused, malformed, strangers, inputs, effects_lost;
+	counter events[LOG_ERROR + 1], inputs, effects_lost;
 	counter records, causes[CAUSES], rtp_lost, rtp_dropped, mos_records, mos_sum_x100, jitter_us_sum, jitter_records;
 	struct histogram ring, answer, turn, late;
 };
@@ -68,7 +69,7 @@ void metrics_free(struct metrics *m)
 static size_t method_of(struct span word)
 {
 	size_t i = 0;
-	while (i < METHODS - 1 && !span_eqz(word, methods[i]))
+	while (i < METHODS - 1 && !span_eq(word, methods[i]))
 		i++;
 	return i;
 }
@@ -89,34 +90,16 @@ void metrics_message(struct metrics *m, bool in, struct span bytes)
 	}
 }
 
-static int64_t field(const struct log_field *f, size_t n, const char *key)
+void metrics_event(struct metrics *m, enum log_level level)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(f[i].key, key) == 0 && f[i].type == LOG_F_INT)
-			return f[i].i;
-	return -1;
+	if (m)
+		add(&m->events[level], 1);
 }
 
-/* Times of a call are those of its caller's leg: from the INVITE to the first 18x and to the 200. */
-void metrics_event(struct metrics *m, const char *event, enum log_level level, const struct log_field *f, size_t n)
+void metrics_progress(struct metrics *m, bool answered, int64_t after_us)
 {
-	if (!m)
-		return;
-	add(&m->events[level], 1);
-	if (strcmp(event, "call.ringing") == 0 && field(f, n, "leg") == 0)
-		observe(&m->ring, field(f, n, "after_ms") * 1000);
-	else if (strcmp(event, "call.answered") == 0 && field(f, n, "leg") == 0)
-		observe(&m->answer, field(f, n, "after_ms") * 1000);
-	else if (strcmp(event, "limit.reached") == 0 || strcmp(event, "limit.bindings") == 0)
-		add(&m->limits_reached, 1);
-	else if (strcmp(event, "auth.refused") == 0)
-		add(&m->auth_refused, 1);
-	else if (strcmp(event, "register.refused") == 0)
-		add(&m->register_refused, 1);
-	else if (strcmp(event, "sip.malformed") == 0)
-		add(&m->malformed, 1);
-	else if (strcmp(event, "media.stranger") == 0)
-		add(&m->strangers, 1);
+	if (m)
+		observe(answered ? &m->answer : &m->ring, after_us);
 }
 
 void metrics_record(struct metrics *m, const struct cdr_row *row)
@@ -204,7 +187,7 @@ static void messages(const struct metrics *m, struct text *t)
 	for (size_t d = 0; d < 2; d++)
 		for (size_t i = 0; i < METHODS; i++) {
 			struct text lt = TEXT_ARRAY(l);
-			text_fmt(&lt, "direction=\"%s\",method=\"%s\"", way[d], methods[i]);
+			text_fmt(&lt, "direction=\"%s\",method=\"%s\"", way[d], methods[i].p);
 			text_end(&lt);
 			labelled(t, "sip_requests_total", l, get(&m->requests[d][i]));
 		}
@@ -252,15 +235,15 @@ static void calls(const struct metrics *m, const struct metrics_view *v, struct 
 	one(t, "devices", "gauge", "Devices of the site.", v->devices);
 	one(t, "registrations", "gauge", "Registered contacts.", v->cell.bindings);
 	one(t, "registrations_total", "counter", "Accepted registrations, refreshes included.", v->cell.registrations_total);
-	one(t, "registrations_refused_total", "counter", "REGISTER requests refused after authentication.", get(&m->register_refused));
+	one(t, "registrations_refused_total", "counter", "REGISTER requests refused after authentication.", v->cell.noted.register_refused);
 	one(t, "calls", "gauge", "Calls there are now.", v->cell.calls);
 	one(t, "legs", "gauge", "Legs of these calls.", v->cell.legs);
 	one(t, "dialogs", "gauge", "SIP dialogs.", v->cell.dialogs);
 	one(t, "calls_total", "counter", "Calls begun.", v->cell.calls_total);
 	one(t, "calls_answered_total", "counter", "Calls answered.", v->cell.calls_answered);
 	one(t, "requests_refused_total", "counter", "Requests refused: credentials, limits, unknown numbers.", v->cell.refused_total);
-	one(t, "auth_refused_total", "counter", "Wrong credentials.", get(&m->auth_refused));
-	one(t, "limits_reached_total", "counter", "Refusals because a bounded resource was full.", get(&m->limits_reached));
+	one(t, "auth_refused_total", "counter", "Wrong credentials.", v->cell.noted.auth_refused);
+	one(t, "limits_reached_total", "counter", "Refusals because a bounded resource was full.", v->cell.noted.limits_reached);
 	family(t, "legs_ended_total", "counter", "Legs ended, by Q.850 cause (487 cancelled, 502 interrupted).");
 	for (unsigned i = 0; i < CAUSES; i++)
 		if (get(&m->causes[i]) || i == 16)
@@ -271,7 +254,7 @@ static void calls(const struct metrics *m, const struct metrics_view *v, struct 
 
 static void transport(const struct metrics *m, const struct metrics_view *v, struct text *t)
 {
-	one(t, "sip_malformed_total", "counter", "Messages that could not be read.", get(&m->malformed) + get(&m->unreadable));
+	one(t, "sip_malformed_total", "counter", "Messages that could not be read.", v->cell.noted.malformed + get(&m->unreadable));
 	one(t, "sip_retransmits_total", "counter", "Messages that we repeated.", v->cell.retransmits);
 	one(t, "sip_not_sent_total", "counter", "Messages for which there was no way or no room.", get(&m->effects_lost));
 	one(t, "transactions", "gauge", "SIP transactions.", v->cell.txns);
@@ -320,7 +303,7 @@ static void voice(const struct metrics *m, const struct metrics_view *v, struct 
 	one(t, "rtp_not_sent_total", "counter", "Packets that the kernel refused.", v->media.tx_failed);
 	one(t, "rtp_lost_total", "counter", "RTP packets lost on the way to us, of ended legs.", get(&m->rtp_lost));
 	one(t, "rtp_dropped_total", "counter", "RTP packets of strangers or malformed, of ended legs.", get(&m->rtp_dropped));
-	one(t, "rtp_strangers_total", "counter", "Legs at which somebody else sent RTP.", get(&m->strangers));
+	one(t, "rtp_strangers_total", "counter", "Legs at which somebody else sent RTP.", v->cell.noted.media_strangers);
 	family(t, "rtp_jitter_seconds", "summary", "Interarrival jitter (RFC 3550) at the end of a leg.");
 	text_lit(t, "strowger_rtp_jitter_seconds_sum ");
 	seconds(t, get(&m->jitter_us_sum));
@@ -343,7 +326,7 @@ static void machine(const struct metrics *m, const struct metrics_view *v, struc
 	one(t, "store_registrations_written_total", "counter", "Rows of registrations written.", v->store.bindings_written);
 	one(t, "store_queue", "gauge", "Rows that wait for the database.", v->store.queued);
 	one(t, "log_dropped_total", "counter", "Lines that the log file did not take.", v->log_dropped);
-	family(t, "log_events_total", "counter", "Events of the switch, written or not, by level.");
+	family(t, "log_events_total", "counter", "Events of the switch from the lowest level that the log's rules let through, by level.");
 	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)
 		text_fmt(t, "strowger_log_events_total{level=\"%s\"} %llu\n", log_level_name((enum log_level)i), (unsigned long long)get(&m->events[i]));
 	if (v->rss_bytes >= 0)

@@ -17,8 +17,10 @@ struct metrics *metrics_new(int64_t now_us); /* NULL: no memory. The notes take 
 void metrics_free(struct metrics *m);
 
 void metrics_message(struct metrics *m, bool in, struct span bytes);
-void metrics_event(struct metrics *m, const char *event, enum log_level level, const struct log_field *f, size_t n);
-void metrics_record(struct metrics *m, const struct cdr_row *row); /* closed ones count: voice and causes */
+void metrics_event(struct metrics *m, enum log_level level);
+/* Of a call: rang or was answered so long after its INVITE. */
+void metrics_progress(struct metrics *m, bool answered, int64_t after_us);
+void metrics_record(struct metrics *m, const struct cdr_row *row); /* closed ones count: voice and causes; once each is the caller's affair */
 void metrics_turn(struct metrics *m, int64_t us, uint32_t inputs);
 void metrics_late(struct metrics *m, int64_t us); /* what admit_late is told */
 void metrics_effect_lost(struct metrics *m);

@@ -43,7 +43,7 @@ void trace_free(struct trace *t)
 
 void trace_leg(struct trace *t, const struct cdr_row *row)
 {
-	if (!t)
+	if (!t || row->answer_wall_ms || row->closed) /* known since it was opened */
 		return;
 	uint64_t key = key_of(span_z(row->sip_call_id));
 	struct known *k = &t->known[key / 2 % PLACES];

@@ -58,7 +58,7 @@ static int open_store(struct strowgerd *d)
 
 static struct cell_opts cell_options(void)
 {
-	struct cell_opts o = {.limits = cell_limits_default, .min_expires_s = 60, .max_expires_s = 3600, .log_min = LOG_DEBUG};
+	struct cell_opts o = {.limits = cell_limits_default, .min_expires_s = 60, .max_expires_s = 3600};
 	uint64_t boot;
 	random_bytes(&o.seed, sizeof o.seed);
 	random_bytes(&o.nonce_key, sizeof o.nonce_key);

@@ -117,8 +117,9 @@ int file_write(const char *path, struct span bytes, bool durable)
 
 int file_mkdir(const char *path)
 {
-	if (mkdir(path, 0700) == 0)
-		return 0;
+	char copy[PATH_MAX];
+	if (mkdir(path, 0700) == 0) /* what is synced in it is there after a power cut only if it is */
+		return span_copyz(span_z(path), copy, sizeof copy) ? file_sync_folder(dirname(copy)) : -1;
 	if (errno != EEXIST)
 		return -1;
 	struct stat st;

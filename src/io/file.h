@@ -10,7 +10,7 @@ int file_read(const char *path, size_t max, char **out, size_t *n) __attribute__
 int file_write(const char *path, struct span bytes, bool durable) __attribute__((warn_unused_result));
 /* What was renamed, made or removed in this folder is so after a power cut. */
 int file_sync_folder(const char *path) __attribute__((warn_unused_result));
-/* Makes a folder (mode 0700) unless it is there. ENOTDIR when something else is. */
+/* Makes a folder (mode 0700) that outlives a power cut, unless it is there. ENOTDIR when something else is. */
 int file_mkdir(const char *path) __attribute__((warn_unused_result));
 /* Takes the lock of this file (made with 0600) until the descriptor is closed or the process ends. Returns the
  * descriptor; -1 with errno EWOULDBLOCK when another process holds it. */

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "io/log_out.h"
 #include "io/loop.h"
 #include "io/random.h"
 #include "io/ring.h"
@@ -401,6 +402,53 @@ static void unix_socket_mode(void **state)
 	rmdir(dir);
 }
 
+static size_t size_of(const char *p)
+{
+	struct stat st;
+	assert_int_equal(stat(p, &st), 0);
+	return (size_t)st.st_size;
+}
+
+static void lines_are_held_for_a_turn(void **state)
+{
+	make_dir(state);
+	const char *p = in_dir("log");
+	char text[128];
+	struct log_sink *l = log_to_file(p, 0);
+	assert_non_null(l);
+	log_event(l, LOG_INFO, "a.b", LOG_I("n", 1));
+	size_t one = size_of(p);
+	assert_true(one > 0);
+	log_hold();
+	log_event(l, LOG_INFO, "a.b", LOG_I("n", 2));
+	log_event(l, LOG_INFO, "a.b", LOG_I("n", 3));
+	assert_int_equal(size_of(p), one);
+	log_release();
+	assert_int_equal(size_of(p), 3 * one);
+	log_event(l, LOG_INFO, "a.b", LOG_I("n", 4));
+	log_event(l, LOG_WARN, "a.b", LOG_I("n", 5));
+	assert_int_equal(size_of(p), 5 * one);
+	for (size_t held = 0; held <= LOG_HELD_MAX; held += one)
+		log_event(l, LOG_INFO, "a.b", LOG_I("n", 6));
+	size_t now = size_of(p);
+	assert_true(now > 5 * one && now % one == 0);
+	log_hold_end();
+	log_event(l, LOG_INFO, "a.b", LOG_I("n", 7));
+	assert_int_equal(size_of(p), 5 * one + (LOG_HELD_MAX / one + 2) * one);
+	FILE *f = fopen(p, "r");
+	for (int i = 1; i <= 6; i++) {
+		char want[16];
+		snprintf(want, sizeof want, "n=%d\n", i);
+		assert_non_null(fgets(text, sizeof text, f));
+		assert_non_null(strstr(text, want));
+	}
+	fclose(f);
+	assert_int_equal(log_file_dropped(l), 0);
+	log_file_close(l);
+	unlink(p);
+	rmdir(dir);
+}
+
 static void misc(void **state)
 {
 	(void)state;
@@ -430,6 +478,6 @@ static const struct test_case cases[] = {
 	CASE(ring_many_writers, ""), CASE(ring_bounds, ""), CASE(loop_deadline_is_kept, ""), CASE(loop_remove_in_batch, ""),
 	CASE(udp_batches, ""), CASE(udp_wildcard_answers_from_called_address, ""), CASE(udp_too_long_is_dropped, ""),
 	CASE(tcp_connect_and_refuse, ""), CASE(file_write_and_read, ""), CASE(file_lock_excludes, ""), CASE(unix_socket_mode, ""),
-	CASE(misc, ""),
+	CASE(lines_are_held_for_a_turn, ""), CASE(misc, ""),
 };
 TEST_MAIN("io", cases)

@@ -16,12 +16,22 @@
 
 static void put_time(struct text *t)
 {
+	static _Thread_local time_t known; /* the second that `shown` shows */
+	static _Thread_local char shown[24];
 	int64_t us = wall_us();
 	time_t s = us / 1000000;
 	struct tm tm;
-	gmtime_r(&s, &tm);
-	text_fmt(t, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-		 tm.tm_sec, (int)(us % 1000000 / 1000));
+	if (s != known) {
+		struct text d = TEXT_ARRAY(shown);
+		gmtime_r(&s, &tm);
+		text_fmt(&d, "%04d-%02d-%02dT%02d:%02d:%02d.", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		text_end(&d);
+		known = s;
+	}
+	int ms = (int)(us % 1000000 / 1000);
+	const char z[] = {(char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z', ' '};
+	text_z(t, shown);
+	text_put(t, span_mem(z, sizeof z));
 }
 
 size_t log_line(char *line, size_t cap, enum log_level level, const char *event, const struct log_field *f, size_t n)
@@ -36,13 +46,66 @@ size_t log_line(char *line, size_t cap, enum log_level level, const char *event,
 	return t.n;
 }
 
-/* One write(2) for each line: lines of different threads do not mix, and no lock is held. */
-static void to_stderr(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n)
+/* ---- lines that wait (log_hold) ---------------------------------------------------------------------------------- */
+
+typedef void out_fn(struct log_sink *s, const char *lines, size_t n);
+
+static _Thread_local struct {
+	char *mem; /* NULL: this thread holds nothing back */
+	size_t n;
+	struct log_sink *to;
+	out_fn *out;
+} held;
+
+void log_hold(void)
+{
+	if (!held.mem)
+		held.mem = malloc(LOG_HELD_MAX);
+}
+
+void log_release(void)
+{
+	if (held.n)
+		held.out(held.to, held.mem, held.n);
+	held.n = 0;
+}
+
+void log_hold_end(void)
+{
+	log_release();
+	free(held.mem);
+	held.mem = NULL;
+}
+
+static void write_line(struct log_sink *s, out_fn *out, enum log_level level, const char *event, const struct log_field *f, size_t n)
 {
 	char line[LOG_LINE_MAX];
+	size_t bytes = log_line(line, sizeof line, level, event, f, n);
+	if (!held.mem) {
+		out(s, line, bytes);
+		return;
+	}
+	if (held.to != s || held.n + bytes > LOG_HELD_MAX)
+		log_release();
+	held.to = s;
+	held.out = out;
+	memcpy(held.mem + held.n, line, bytes);
+	held.n += bytes;
+	if (level >= LOG_WARN)
+		log_release();
+}
+
+/* One write(2) for whole lines: those of different threads do not mix, and no lock is held. */
+static void out_stderr(struct log_sink *s, const char *lines, size_t n)
+{
 	(void)s;
-	ssize_t put = write(STDERR_FILENO, line, log_line(line, sizeof line, level, event, f, n));
+	ssize_t put = write(STDERR_FILENO, lines, n);
 	(void)put;
+}
+
+static void to_stderr(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n)
+{
+	write_line(s, out_stderr, level, event, f, n);
 }
 
 struct log_sink *log_to_stderr(void)
@@ -88,20 +151,31 @@ static void rotate(struct log_file *l)
 		l->bytes = 0;
 }
 
-static void to_file(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n)
+static uint64_t lines_in(const char *p, size_t n)
+{
+	uint64_t lines = 0;
+	for (size_t i = 0; i < n; i++)
+		lines += p[i] == '\n';
+	return lines;
+}
+
+static void out_file(struct log_sink *s, const char *lines, size_t bytes)
 {
 	struct log_file *l = (struct log_file *)s;
-	char line[LOG_LINE_MAX];
-	size_t bytes = log_line(line, sizeof line, level, event, f, n);
 	pthread_mutex_lock(&l->mu);
 	if (l->max_bytes && l->bytes + bytes > l->max_bytes && l->bytes)
 		rotate(l);
-	ssize_t put = write(l->fd, line, bytes);
-	if (put > 0)
-		l->bytes += (uint64_t)put;
-	if (put != (ssize_t)bytes)
-		atomic_fetch_add_explicit(&l->dropped, 1, memory_order_relaxed);
+	ssize_t put = write(l->fd, lines, bytes);
+	size_t done = put > 0 ? (size_t)put : 0;
+	l->bytes += done;
+	if (done < bytes)
+		atomic_fetch_add_explicit(&l->dropped, lines_in(lines + done, bytes - done), memory_order_relaxed);
 	pthread_mutex_unlock(&l->mu);
+}
+
+static void to_file(struct log_sink *s, enum log_level level, const char *event, const struct log_field *f, size_t n)
+{
+	write_line(s, out_file, level, event, f, n);
 }
 
 struct log_sink *log_to_file(const char *path, uint64_t max_bytes)

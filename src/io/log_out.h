@@ -13,6 +13,13 @@ size_t log_line(char *line, size_t cap, enum log_level level, const char *event,
 
 struct log_sink *log_to_stderr(void);
 
+/* For a thread that has turns and much to say: from now on its lines to standard error or a file are gathered, at most LOG_HELD_MAX
+ * bytes, and leave in one write at log_release; a warning or an error takes them with it at once. Without memory nothing changes. */
+enum { LOG_HELD_MAX = 32768 };
+void log_hold(void);
+void log_release(void);
+void log_hold_end(void); /* releases; before the thread ends */
+
 /* Appends to path; beyond max_bytes (0: never) it becomes path.1 (path.1 becomes path.2, up to LOG_FILES_KEPT) and a new one
  * begins. NULL: errno. While a write fails (disk full) lines are dropped and counted. */
 struct log_sink *log_to_file(const char *path, uint64_t max_bytes) __attribute__((warn_unused_result));

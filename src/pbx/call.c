@@ -80,6 +80,7 @@ void name_of_device(const struct site_device *d, struct text *t)
 void call_no_room(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const char *what)
 {
 	char buf[20];
+	c->noted.limits_reached++;
 	cell_log(c, LOG_ERROR, "limit.reached", LOG_Z("what", what));
 	c->refused++;
 	reply_begin(c, req, from, 503, stray_tag(c, req, buf));
@@ -161,6 +162,7 @@ static void go(struct cell *c, struct call *k, const struct route *rt, const str
 	if (!k->direct)
 		a->slot = slot_draw(c, a, MEDIA_NO_SLOT);
 	if (!k->direct && a->slot == MEDIA_NO_SLOT) {
+		c->noted.limits_reached++;
 		leg_log(c, a, LOG_ERROR, "limit.reached", LOG_Z("what", "media slots"));
 		call_refuse(c, k, 503, CDR_CONGESTION);
 	} else if (rt->kind == ROUTE_TEST) {

@@ -49,7 +49,8 @@ void cdr_emit(struct cell *c, struct cdr_record *r)
 	wheel_set(&c->wheel, &r->retry, c->now_us + (r->pending ? SILENT_S : NO_ROOM_S) * SECOND_US);
 	if (!r->pending) /* the store's word would find nobody: later, then */
 		return;
-	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row}};
+	struct cell_out out = {.kind = CELL_OUT_CDR, .u.cdr = {r->token, &r->row, r->told}};
+	r->told = true;
 	cell_emit(c, &out);
 }
 
@@ -140,11 +141,19 @@ bool cdr_open(struct cell *c, struct leg *l, struct span device)
 	return true;
 }
 
+static void progress(struct cell *c, const struct leg *l, bool answered)
+{
+	struct cell_out out = {.kind = CELL_OUT_PROGRESS, .u.progress = {answered, c->now_us - l->started_us}};
+	if (l->no == 0)
+		cell_emit(c, &out);
+}
+
 void cdr_rang(struct cell *c, struct leg *l)
 {
 	if (l->rang_us || l->answered_us)
 		return;
 	l->rang_us = c->now_us;
+	progress(c, l, false);
 	leg_log(c, l, LOG_DEBUG, "call.ringing", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
 	if (l->cdr)
 		l->cdr->row.ring_wall_ms = cell_wall_ms(c);
@@ -155,12 +164,14 @@ void cdr_answered(struct cell *c, struct leg *l)
 	if (l->answered_us || !l->cdr)
 		return;
 	l->answered_us = c->now_us;
+	progress(c, l, true);
 	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.answered", LOG_I("after_ms", (c->now_us - l->started_us) / 1000));
 	l->cdr->row.answer_wall_ms = cell_wall_ms(c);
 	l->cdr->row.sip_status = 200;
 	l->cdr->row.direct_media = l->call->direct;
 	if (l->rang_us)
 		l->cdr->row.ring_ms = (c->now_us - l->rang_us) / 1000;
+	l->cdr->told = false;
 	cdr_emit(c, l->cdr);
 }
 
@@ -188,6 +199,7 @@ void cdr_close(struct cell *c, struct leg *l, const struct media_stats *stats)
 	if (stats)
 		r->row.media = *stats;
 	r->row.closed = true;
+	r->told = false;
 	leg_log(c, l, l->inbound ? LOG_INFO : LOG_DEBUG, "call.ended", LOG_I("cause", r->row.cause), LOG_I("status", r->row.sip_status),
 		LOG_I("talk_ms", r->row.talk_ms), LOG_Z("source", r->row.remote));
 	l->cdr = NULL;

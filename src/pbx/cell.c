@@ -226,5 +226,6 @@ struct cell_counts cell_counts(const struct cell *c)
 		.calls_total = c->call_seq, .calls_answered = c->calls_answered, .registrations_total = c->registrations,
 		.refused_total = c->refused, .retransmits = t.retransmits_sent,
 		.subscriptions = e.live, .notifies = e.notifies, .notify_retries = e.retries, .subscriptions_dropped = e.dropped,
+		.noted = c->noted,
 	};
 }

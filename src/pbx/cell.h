@@ -60,7 +60,11 @@ enum cdr_cause { /* Q.850 numbers */
 	CDR_TRANSFERRED = 303 /* this party gave its place in the call to another */
 };
 
-/* One row per leg: opened at the INVITE, closed at its end. */
+/* One row per leg: opened at the INVITE, closed at its end; one that a crash left open is closed at the next start as
+ * CDR_INTERRUPTED. A leg is what the switch had with a phone: an INVITE that was not answered when the switch died, and that the phone
+ * sends to the new one again, begins another leg there. So a Call-ID and direction may have more than one row, of which one at most
+ * was answered or ended otherwise than by the crash; the others are tries it cut off: CDR_INTERRUPTED, answer 0, talk 0 (R7). Nothing is
+ * taken back from the table for that: they are in it because they rang phones. */
 struct cdr_row {
 	char id[40];      /* unique for ever: "<boot hex>-<call>-<leg>" */
 	char call[40];    /* common to all legs of the call */
@@ -102,26 +106,30 @@ struct cell_in {
 /* ---- outputs ----------------------------------------------------------------------------------------------- */
 
 enum cell_out_kind { CELL_OUT_SIP, CELL_OUT_MEDIA, CELL_OUT_CDR, CELL_OUT_BINDING, CELL_OUT_BINDING_GONE,
-	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_ANSWER, CELL_OUT_LOG };
+	CELL_OUT_SUBSCRIPTION, CELL_OUT_SUBSCRIPTION_GONE, CELL_OUT_BAN, CELL_OUT_BAN_GONE, CELL_OUT_SOURCE, CELL_OUT_PROGRESS, CELL_OUT_ANSWER, CELL_OUT_LOG };
 
 struct cell_out {
 	enum cell_out_kind kind;
 	union { /* all borrowed for the call */
 		struct { const struct sip_flow *to; struct span bytes; } sip;
 		const struct media_cmd *media;
-		struct { uint64_t token; const struct cdr_row *row; } cdr; /* insert or replace by id; durable, then PERSISTED */
+		/* Insert or replace by id; durable, then PERSISTED. again: emitted like this before, and not confirmed. */
+		struct { uint64_t token; const struct cdr_row *row; bool again; } cdr;
 		const struct binding_row *binding;  /* written behind; GONE: key is extension + contact + instance */
 		const struct subscription_row *subscription; /* written behind, in pace; GONE: key is local_tag, nothing else is set */
 		const struct ban_row *ban; /* written behind; GONE: source only */
 		struct { uint64_t token; uint16_t status; struct span json; uint64_t next_cursor; } answer; /* cursor 0: end */
 		/* For the edge: has registrations (known) or not; blocked until (0: not). */
 		struct { const struct addr *addr; bool known; int64_t blocked_until_us; } source;
+		/* Of the caller's leg, once each: the first 18x, the 200. */
+		struct { bool answered; int64_t after_us; /* since the INVITE came */ } progress;
 		struct { enum log_level level; const char *event; const struct log_field *f; size_t n; } log;
 	} u;
 };
 
 struct cell_sink {
 	void (*emit)(struct cell_sink *s, const struct cell_out *out);
+	enum log_level log_min; /* CELL_OUT_LOG below it is not wanted; may change between steps, and changes nothing else */
 };
 
 /* ---- life -------------------------------------------------------------------------------------------------- */
@@ -144,7 +152,6 @@ struct cell_opts {
 	char boot_id[17];           /* unique per start: CDR ids */
 	uint32_t min_expires_s, max_expires_s; /* 60, 3600 */
 	int64_t ring_timeout_us;    /* 0: the site's */
-	enum log_level log_min;
 };
 
 struct cell *cell_new(const struct cell_opts *o, int64_t now_us); /* NULL: no memory */
@@ -154,10 +161,15 @@ void cell_step(struct cell *c, const struct cell_in *in, int64_t now_us, struct 
 int64_t cell_deadline(const struct cell *c);
 
 /* What lives now: for metrics, for tests, and for the simulator's invariants (all 0 in a quiet cell but bindings). */
+/* What went wrong, since the start. */
+struct cell_noted {
+	uint64_t limits_reached, auth_refused, register_refused, malformed, media_strangers;
+};
 struct cell_counts {
 	uint32_t calls, legs, bindings, txns, dialogs, slots_used, timers, cdr_open, cdr_unconfirmed, subscriptions;
 	uint64_t calls_total, calls_answered, registrations_total, refused_total, retransmits;
 	uint64_t notifies, notify_retries, subscriptions_dropped;
+	struct cell_noted noted;
 };
 struct cell_counts cell_counts(const struct cell *c);
 /* Internal consistency; NULL when sound, else a static text of what is broken. May take long: tests and simulator. */

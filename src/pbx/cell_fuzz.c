@@ -95,9 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char buf[65536];
-	struct catcher k = {.sink.emit = emit};
-	struct cell_opts o = {.limits = cell_limits_default, .seed = {1, 2}, .boot_id = "f", .min_expires_s = 60, .max_expires_s = 3600,
-			      .log_min = LOG_ERROR};
+	struct catcher k = {.sink = {emit, LOG_ERROR}};
+	struct cell_opts o = {.limits = cell_limits_default, .seed = {1, 2}, .boot_id = "f", .min_expires_s = 60, .max_expires_s = 3600};
 	int64_t now = 1000000;
 	struct cell *c = cell_new(&o, now);
 	struct site *site = make_site();

@@ -104,6 +104,7 @@ struct cdr_record {
 	struct timer retry;
 	uint8_t failures;
 	bool pending; /* emitted, not confirmed */
+	bool told;    /* emitted as it is now */
 	bool listed;
 };
 
@@ -277,6 +278,7 @@ struct cell {
 	uint32_t slots_used, dialogs;
 	uint64_t binding_seq, call_seq, cdr_token;
 	uint64_t calls_answered, registrations, refused;
+	struct cell_noted noted;
 	int64_t not_stored_us;  /* when the store's refusals were last told */
 	uint32_t not_stored;    /* since then */
 	struct pool homes;
@@ -301,9 +303,11 @@ static inline struct span block_span(const struct block *b)
 {
 	return (struct span){b->p, b->n};
 }
+/* Is anybody interested? Most events are written by nobody: their texts are not even made. */
+#define cell_tells(c, level) ((c)->sink && (level) >= (c)->sink->log_min)
 #define cell_log(c, level, event, ...)                                                                                 \
 	do {                                                                                                           \
-		if ((level) >= (c)->o.log_min) {                                                                       \
+		if (cell_tells((c), (level))) {                                                                           \
 			const struct log_field cell_log_f_[] = {__VA_ARGS__};                                          \
 			cell_log_write((c), (level), (event), cell_log_f_, COUNT_OF(cell_log_f_));                     \
 		}                                                                                                      \
@@ -311,7 +315,7 @@ static inline struct span block_span(const struct block *b)
 /* The same for an event about a leg: it says of which call, which leg and whose. */
 #define leg_log(c, l, level, event, ...)                                                                               \
 	do {                                                                                                           \
-		if ((level) >= (c)->o.log_min) {                                                                       \
+		if (cell_tells((c), (level))) {                                                                           \
 			char leg_log_id_[48];                                                                          \
 			const struct log_field leg_log_f_[] = {LOG_Z("call", call_id_z((c), (l)->call, leg_log_id_)), LOG_I("leg", (l)->no), \
 							       LOG_Z("extension", (l)->ext), __VA_ARGS__};             \

@@ -78,7 +78,27 @@ static void basic_call(void **state)
 	assert_string_equal(cdr_of(w, 1, 1)->extension, "202");
 	assert_string_equal(cdr_of(w, 1, 1)->call, r->call);
 	assert_int_equal(cdr_of(w, 1, 1)->ended_by, 2);
+	assert_true(w->n_progress[0] == 1 && w->n_progress[1] == 1);
 	w_close(w);
+}
+
+/* Who listens to the log changes nothing that is done, and what is counted is counted all the same. */
+static void the_log_changes_nothing(void **state)
+{
+	(void)state;
+	struct trace_hash hash[2];
+	for (int quiet = 0; quiet < 2; quiet++) {
+		struct world *w = three_phones();
+		w->sink.log_min = quiet ? LOG_ERROR : LOG_DEBUG;
+		connect_call(w, &sa, &a, &sb, &b);
+		hang_up(w, &sa, &sb);
+		send_bytes(w, &a.flow, SPAN_LIT("INVITE sip:202@10.0.0.1 SIP/2.0\r\nCSeq: x\r\n\r\n"));
+		assert_int_equal(cell_counts(w->cell).noted.malformed, 1);
+		assert_int_equal(strcmp(w->last_log, "sip.malformed") == 0, !quiet);
+		hash[quiet] = w->hash;
+		w_close(w);
+	}
+	assert_memory_equal(&hash[0], &hash[1], sizeof hash[0]);
 }
 
 static void media_commands(void **state)
@@ -477,11 +497,30 @@ static void busy_on_all_devices(void **state)
 	w_close(w);
 }
 
+/* A row that the store did not take comes again as the same one: who counts rows is told. */
+static void rows_that_come_again_say_so(void **state)
+{
+	(void)state;
+	struct world *w = three_phones();
+	connect_call(w, &sa, &a, &sb, &b);
+	w_run(w, SEC);
+	int rows = w->cdr_emissions;
+	assert_int_equal(w->n_again, 0);
+	w->store_fails = true;
+	hang_up(w, &sa, &sb);
+	assert_int_equal(w->cdr_emissions - rows - w->n_again, 2);
+	w_run(w, 20 * (int64_t)SEC);
+	assert_true(w->n_again >= 4);
+	assert_int_equal(w->cdr_emissions - rows - w->n_again, 2);
+	w->store_fails = false;
+	w_close(w);
+}
+
 static const struct test_case cases[] = {
-	CASE(basic_call, "G4"), CASE(media_commands, ""), CASE(codec_profile, "G8"), CASE(refusals, ""), CASE(nobody_there, ""),
+	CASE(the_log_changes_nothing, "R28"), CASE(basic_call, "G4"), CASE(media_commands, ""), CASE(codec_profile, "G8"), CASE(refusals, ""), CASE(nobody_there, ""),
 	CASE(no_answer, ""), CASE(phone_is_dead, ""), CASE(cancelled, ""), CASE(cancelled_early, ""), CASE(cancel_crosses_answer, ""),
 	CASE(cancel_comes_too_late, ""), CASE(both_hang_up, ""), CASE(called_party_hangs_up, ""), CASE(bye_before_ack, ""),
 	CASE(called_bye_before_callers_ack, ""), CASE(early_bye, ""), CASE(bye_overtakes_answer, ""), CASE(never_acknowledged, ""),
-	CASE(early_media, ""), CASE(all_devices_ring, ""), CASE(busy_on_all_devices, ""),
+	CASE(early_media, ""), CASE(all_devices_ring, ""), CASE(busy_on_all_devices, ""), CASE(rows_that_come_again_say_so, "R9"),
 };
 TEST_MAIN("pbx_cell", cases)

@@ -43,9 +43,11 @@ static uint16_t ring_one(struct cell *c, struct call *k, const struct binding *b
 	name_device(c, b, &dev);
 	if (cdr_open(c, l, text_span(&dev)))
 		return 0;
+	c->noted.limits_reached++;
 	leg_log(c, l, LOG_ERROR, "limit.reached", LOG_Z("what", "records"));
 	return 0; /* it rings without a record rather than not at all */
 out:
+	c->noted.limits_reached++;
 	leg_log(c, l, LOG_ERROR, "limit.reached", LOG_Z("what", "branches"));
 	leg_end(c, l, CDR_CONGESTION, 503, 3);
 	leg_gone(c, l);

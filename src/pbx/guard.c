@@ -102,6 +102,7 @@ static void note_refusal(struct cell *c, const struct digest_creds *creds, const
 	struct text t = TEXT_ARRAY(src);
 	addr_put(&t, &from->remote);
 	c->refused++;
+	c->noted.auth_refused++;
 	cell_log(c, LOG_WARN, "auth.refused", LOG_S("user", span_sub(creds->username, 0, 32)), LOG_S("source", text_span(&t)));
 }
 

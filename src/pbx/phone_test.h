@@ -52,7 +52,7 @@ struct world {
 	char answer[65536];
 	uint16_t answer_status;
 	uint64_t answer_next;
-	int n_logs, n_not_stored;
+	int n_logs, n_not_stored, n_again, n_progress[2];
 	char last_log[64];
 	struct record_sink rec;
 	char *tape;
@@ -117,7 +117,10 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 		assert_true(w->n_media < MAX_MEDIA);
 		w->media[w->n_media++] = *out->u.media;
 		break;
-	case CELL_OUT_CDR: w_note_cdr(w, out->u.cdr.row, out->u.cdr.token); break;
+	case CELL_OUT_CDR:
+		w->n_again += out->u.cdr.again;
+		w_note_cdr(w, out->u.cdr.row, out->u.cdr.token);
+		break;
 	case CELL_OUT_BINDING: w->binding = *out->u.binding; w->n_bindings_stored++; break;
 	case CELL_OUT_BINDING_GONE: w->n_bindings_gone++; break;
 	case CELL_OUT_SUBSCRIPTION: w->sub = *out->u.subscription; w->n_subs_stored++; break;
@@ -125,6 +128,7 @@ static void w_emit(struct cell_sink *s, const struct cell_out *out)
 	case CELL_OUT_BAN: w->ban = *out->u.ban; w->n_bans++; break;
 	case CELL_OUT_BAN_GONE: w->n_bans_gone++; break;
 	case CELL_OUT_SOURCE: w->source = *out->u.source.addr; w->source_known = out->u.source.known; w->source_until = out->u.source.blocked_until_us; w->n_sources++; break;
+	case CELL_OUT_PROGRESS: w->n_progress[out->u.progress.answered]++; break;
 	case CELL_OUT_ANSWER:
 		w->answer_status = out->u.answer.status;
 		w->answer_next = out->u.answer.next_cursor;
@@ -279,7 +283,7 @@ static void replay_emit(struct cell_sink *s, const struct cell_out *out)
 
 static void w_replay(struct world *w)
 {
-	struct replay r = {{replay_emit}, {0}};
+	struct replay r = {{replay_emit, LOG_ERROR}, {0}};
 	struct record_item it;
 	struct span rest = {w->tape, w->tape_n};
 	assert_int_equal(record_read(&rest, &it), RECORD_HEADER);

@@ -291,20 +291,11 @@ static void add_subscription(struct trace_hash *h, const struct subscription_row
 	add_flow(h, &r->flow);
 }
 
-static void add_log(struct trace_hash *h, const char *event, const struct log_field *f, size_t n)
-{
-	add_z(h, event);
-	for (size_t i = 0; i < n; i++) {
-		add_z(h, f[i].key);
-		if (f[i].type == LOG_F_TEXT)
-			trace_hash_add(h, f[i].text.p, f[i].text.n);
-		else
-			trace_hash_u64(h, (uint64_t)f[i].i);
-	}
-}
-
+/* What is told of it is no effect: that depends on who listens. */
 void record_effect(struct trace_hash *h, const struct cell_out *out)
 {
+	if (out->kind == CELL_OUT_LOG)
+		return;
 	trace_hash_u64(h, out->kind);
 	switch (out->kind) {
 	case CELL_OUT_SIP:
@@ -331,6 +322,7 @@ void record_effect(struct trace_hash *h, const struct cell_out *out)
 		trace_hash_u64(h, (uint64_t)out->u.answer.status << 32 ^ out->u.answer.next_cursor);
 		trace_hash_add(h, out->u.answer.json.p, out->u.answer.json.n);
 		break;
-	case CELL_OUT_LOG: add_log(h, out->u.log.event, out->u.log.f, out->u.log.n); break;
+	case CELL_OUT_PROGRESS: trace_hash_u64(h, (uint64_t)out->u.progress.after_us * 2 + out->u.progress.answered); break;
+	case CELL_OUT_LOG: break;
 	}
 }

@@ -34,6 +34,7 @@ static void refuse(struct order *o, txn_id id, uint16_t status)
 	if (status == 503)
 		sip_put_u(&c->b, SIP_H_RETRY_AFTER, 30 + rng_below(&c->rng, 30));
 	c->refused++;
+	c->noted.register_refused++;
 	cell_log(c, LOG_INFO, "register.refused", LOG_S("extension", o->number), LOG_I("status", status), LOG_S("source", text_span(&t)));
 	reply_send(c, id, 0, status, "", SPAN_NONE);
 }
@@ -324,6 +325,7 @@ void registrar_request(struct cell *c, txn_id id, const struct sip_msg *req, con
 		fault = check(&o);
 	if (!fault && !apply(&o)) {
 		fault = 503;
+		c->noted.limits_reached++;
 		cell_log(c, LOG_ERROR, "limit.bindings", LOG_S("extension", o.number));
 	}
 	if (fault)

@@ -153,6 +153,7 @@ void cell_bad_message(struct cell *c, const struct sip_msg *m, const struct sip_
 	char buf[64];
 	struct text src = TEXT_ARRAY(buf);
 	addr_put(&src, &from->remote);
+	c->noted.malformed++;
 	cell_log(c, LOG_INFO, "sip.malformed", LOG_Z("why", err->reason), LOG_I("offset", err->offset), LOG_I("status", err->status),
 		 LOG_S("source", text_span(&src)));
 	if (!err->answerable || !err->status || m->method == SIP_ACK)

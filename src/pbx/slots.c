@@ -171,6 +171,7 @@ void media_event(struct cell *c, const struct media_event *e)
 	case MEDIA_EVENT_LATCHED:
 		break;
 	case MEDIA_EVENT_STRANGER:
+		c->noted.media_strangers++;
 		if (l)
 			leg_log(c, l, LOG_WARN, "media.stranger", LOG_I("slot", e->slot), LOG_I("port", e->source.port));
 		break;

@@ -102,7 +102,7 @@ static void on_store(void *ctx, const struct subscription_row *row, bool gone)
 static void on_log(void *ctx, enum log_level level, const char *event, const struct log_field *f, size_t n)
 {
 	struct cell *c = ctx;
-	if (level >= c->o.log_min)
+	if (cell_tells(c, level))
 		cell_log_write(c, level, event, f, n);
 }
 

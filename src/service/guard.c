@@ -35,10 +35,12 @@ void guard_passed(struct guard *g, struct span user, const struct addr *from)
 	unlock(g);
 }
 
-bool guard_unlock(struct guard *g, struct span user)
+bool guard_unlock(struct guard *g, struct span what)
 {
+	struct addr a;
+	bool source = addr_parse(what, 0, &a) == 0;
 	lock(g);
-	bool held = budget_release_user(&g->budget, user);
+	bool held = source ? budget_release_source(&g->budget, &a) : budget_release_user(&g->budget, what);
 	unlock(g);
 	return held;
 }

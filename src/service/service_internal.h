@@ -23,7 +23,7 @@ struct guard {
 bool guard_blocked(struct guard *g, struct span user, const struct addr *from, int64_t now_us);
 struct budget_news guard_failed(struct guard *g, struct span user, const struct addr *from, bool known, bool trusted, int64_t now_us);
 void guard_passed(struct guard *g, struct span user, const struct addr *from);
-bool guard_unlock(struct guard *g, struct span user); /* false: it was not locked */
+bool guard_unlock(struct guard *g, struct span what); /* a user whose PIN is locked, or an address; false: it was not held */
 
 struct service {
 	struct service_ports ports;

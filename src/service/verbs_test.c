@@ -1,5 +1,6 @@
 /* Verbs of the API go into the audit. */
 #include "harness/harness.h"
+#include "service/service_internal.h"
 #include "service/service_world.h"
 
 static void done(struct world *w, enum http_method m, const char *path, const char *body, int status, const char *note)
@@ -28,7 +29,29 @@ static void who_did_what_is_noted(void **state)
 	world_free(&w);
 }
 
+/* An address that is shut out over HTTP is let in again by the same word as one over SIP. */
+static void a_source_is_released(void **state)
+{
+	(void)state;
+	struct guard *g = calloc(1, sizeof *g);
+	struct addr from = {0};
+	char user[8];
+	budget_init(&g->budget, (struct hash_key){1, 2});
+	assert_int_equal(addr_parse(SPAN_LIT("192.0.2.66"), 0, &from), 0);
+	for (int i = 0; i < BUDGET_STRANGERS; i++) {
+		snprintf(user, sizeof user, "7%02d", i);
+		assert_false(guard_blocked(g, SPAN_LIT("201"), &from, 1000));
+		(void)guard_failed(g, span_z(user), &from, false, false, 1000);
+	}
+	assert_true(guard_blocked(g, SPAN_LIT("201"), &from, 1000));
+	assert_false(guard_unlock(g, SPAN_LIT("192.0.2.67")));
+	assert_true(guard_unlock(g, SPAN_LIT("192.0.2.66")));
+	assert_false(guard_blocked(g, SPAN_LIT("201"), &from, 1000));
+	free(g);
+}
+
 static const struct test_case cases[] = {
+	CASE(a_source_is_released, "Z45"),
 	CASE(who_did_what_is_noted, "Z45"),
 };
 TEST_MAIN("verbs", cases)

@@ -203,6 +203,22 @@ static void check_rows(struct world *w)
 	}
 }
 
+/* The same phone with the same Call-ID: at most one of its rows is more than a try that a crash cut off (pbx/cell.h). */
+static void check_tries(struct world *w)
+{
+	const struct cdr_table *t = &w->cdr;
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct cdr_seen *r = &t->row[i];
+		if (!r->cid || r->gone || (r->cause == CDR_INTERRUPTED && !r->answered))
+			continue;
+		for (uint32_t k = r->next_cid; k; k = t->row[k - 1].next_cid) {
+			const struct cdr_seen *o = &t->row[k - 1];
+			if (o->cid == r->cid && !o->gone && o->direction == r->direction && !(o->cause == CDR_INTERRUPTED && !o->answered))
+				violation(w, "two CDRs for one leg of %s over a crash: causes %u and %u", r->ext, o->cause, r->cause);
+		}
+	}
+}
+
 void check_end(struct world *w)
 {
 	check_quiet(w, "at the end");
@@ -210,4 +226,5 @@ void check_end(struct world *w)
 	if (w->o.net.loss == 0 && w->o.net.dup == 0 && w->o.net.delay_us + w->o.net.jitter_us < 20000 && c.retransmits > 0)
 		violation(w, "cell retransmitted %llu times on a network that loses nothing", (unsigned long long)c.retransmits);
 	check_rows(w);
+	check_tries(w);
 }

@@ -35,7 +35,7 @@ static void one_checkpoint(const struct walk *k, const struct record_item *it, s
 
 int sim_replay(struct span file, struct sim_replay *r, const char **error)
 {
-	struct walk k = {.sink = {on_effect}};
+	struct walk k = {.sink = {on_effect, LOG_ERROR}};
 	struct record_item it;
 	struct cell *c = NULL;
 	int rc = -1;

@@ -343,6 +343,7 @@ static bool acted(struct world *w, const struct cell_out *o, pass_fn pass)
 	case CELL_OUT_BAN:
 	case CELL_OUT_BAN_GONE:
 	case CELL_OUT_SOURCE:
+	case CELL_OUT_PROGRESS:
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
 		return false;

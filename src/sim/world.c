@@ -111,6 +111,7 @@ static void pass(struct world *w, const struct cell_out *o)
 	case CELL_OUT_BAN:
 	case CELL_OUT_BAN_GONE:
 	case CELL_OUT_SOURCE:
+	case CELL_OUT_PROGRESS:
 	case CELL_OUT_ANSWER:
 	case CELL_OUT_LOG:
 		break;
@@ -329,8 +330,7 @@ void world_run(struct world *w, int64_t until)
 
 static int make_cell(struct world *w, const char **error)
 {
-	struct cell_opts o = {.limits = cell_limits_default, .seed = {w->o.seed, 0x63656c6c}, .min_expires_s = 60, .max_expires_s = 3600,
-			      .log_min = w->o.verbose ? LOG_DEBUG : LOG_ERROR};
+	struct cell_opts o = {.limits = cell_limits_default, .seed = {w->o.seed, 0x63656c6c}, .min_expires_s = 60, .max_expires_s = 3600};
 	snprintf(o.boot_id, sizeof o.boot_id, "%016x", 0x51a0 + w->epoch);
 	o.seed.k1 += w->epoch;
 	struct rng r = rng_seed(w->o.seed, 0x6e6f6e6365 + w->epoch);
@@ -344,7 +344,7 @@ static int make_cell(struct world *w, const char **error)
 		*error = "no memory for the cell";
 		return -1;
 	}
-	w->cell_sink.emit = cell_emit;
+	w->cell_sink = (struct cell_sink){cell_emit, w->o.verbose ? LOG_DEBUG : LOG_ERROR};
 	struct cell_in in = {.kind = CELL_IN_SLOTS};
 	in.u.slots.n = w->n_slots;
 	in.u.slots.addr = w->cell_addr;

@@ -1,5 +1,5 @@
 /* What is written behind: registrations, subscriptions, bans. Queued by the cell's thread, written by the writer in batches to
- * registrations.db (NORMAL), one transaction for all three. Rows stay queued until they are written. */
+ * registrations.db (FULL: with NORMAL a power cut takes all since the last checkpoint), one transaction for all three. Rows stay queued until they are written. */
 #include <stdlib.h>
 
 #include "store/store_int.h"

@@ -153,6 +153,8 @@ static void *keeper(void *arg)
 	return NULL;
 }
 
+/* So a few seconds after each start the keeper opens strowger.db once more, to read it (copy_config): a connection of SQLite's own beside the
+ * writer's and the readers', that blocks neither (WAL); SQLite keeps the process's locks of the file when one of its connections closes. */
 void store_keep_start(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);

@@ -178,8 +178,13 @@ static int version_of(sqlite3 *db, const char *part)
 	return v;
 }
 
+bool store_is_current(sqlite3 *db)
+{
+	return version_of(db, "entities") == ENTITIES_VERSION && version_of(db, "records") == RECORDS_VERSION;
+}
+
 /* A database of a newer version is only ever opened for reading. */
-static int refuse_newer(const char *path, struct store_error *err)
+int store_refuse_newer(const char *path, struct store_error *err)
 {
 	sqlite3 *db = NULL;
 	struct stat sb;
@@ -292,7 +297,7 @@ static int open_db(const char *path, sqlite3 **out, const char *pragmas, struct 
 static const char main_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
 				   "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; "
 				   "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 2000";
-static const char reg_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF; "
+static const char reg_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
 				  "PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -4096";
 
 static int open_main(struct store *s, struct store_error *err)
@@ -305,7 +310,7 @@ static int open_main(struct store *s, struct store_error *err)
 			err->damaged = true;
 		return -1;
 	}
-	if (refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
+	if (store_refuse_newer(path, err) != 0 || open_db(path, &s->db, main_pragmas, err) != 0 || quick_check(s->db, path, err) != 0)
 		return -1;
 	int rc = store_migrate(s->db, &s->audit_key);
 	if (rc == SQLITE_OK)

@@ -1,6 +1,6 @@
 /* store: SQLite behind one writer thread. Layer 5, shell. Opening, migration and reading run on the caller's thread;
  * writes are queued and committed in groups (FULL, at most 50 ms apart for durable things; registrations are written
- * behind in batches to a file of their own, NORMAL). SIP never waits for it. */
+ * behind in batches to a file of their own, at most 300 ms late). SIP never waits for it. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -26,6 +26,13 @@ bool store_recover(const char *dir, const struct site_key *key, struct log_sink 
 bool store_was_lost(const char *dir);
 /* Can the whole database file be read? */
 bool store_file_is_sound(const char *path);
+/* -1 with err filled: the database file is of a newer version of strowger. It is only read. */
+int store_refuse_newer(const char *path, struct store_error *err);
+/* For the command line. A row of the audit by another process than the daemon, which may be running. 0, or -1 with err filled. */
+int store_audit_beside(const char *dir, const struct site_key *key, const struct audit_entry *e, struct store_error *err);
+/* The databases of dir were put there from a backup, the daemon is not running: they become of this version, and get a row of the
+ * audit. 0, or -1 with err filled. */
+int store_restored(const char *dir, const struct site_key *key, const struct audit_entry *e, struct store_error *err);
 /* From now on a good copy is made when changes have settled; at once, too, since all could be read. */
 void store_keep_start(struct store *s);
 /* One copy now, by the calling thread. 0 or -1 (errno). */

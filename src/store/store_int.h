@@ -109,6 +109,7 @@ bool store_check(sqlite3 *db, const char *pragma, char why[STORE_WHY]);
 
 /* The file is damaged: set aside, a new one made of the rows that can still be read. On the thread that writes it. */
 int store_heal_registrations(struct store *s);
+bool store_is_current(sqlite3 *db);
 int store_migrate(sqlite3 *db, const struct audit_key *key); /* to today's versions; a new database gets everything */
 
 /* keep: the newest copy that can be read: its number, path and status; 0: there is none */

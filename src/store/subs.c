@@ -1,4 +1,4 @@
-/* Subscriptions in registrations.db: queued like registrations, written in the same rhythm (NORMAL), read at start. */
+/* Subscriptions in registrations.db: queued like registrations, written in the same rhythm, read at start. */
 #include "store/store_int.h"
 
 #include "base/text.h"

@@ -5,10 +5,11 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import uuid
 
 import pytest
-from conftest import Daemon
+from conftest import BUILD, Daemon
 from sipkit import Ua, add_generic, header, status, wait_for
 
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
@@ -107,6 +108,33 @@ def test_events_of_a_call_carry_its_id_and_leg(logged):
     assert len({e["call"] for e in of_call}) == 1 and {e["leg"] for e in of_call} == {"0"} and {e["extension"] for e in of_call} == {"201"}
     bye = [e for e in events(logged.file.read_text(), "sip.message") if e["line"].startswith("BYE ")]
     assert bye and bye[0]["call"] == of_call[0]["call"] and bye[0]["sip_call_id"] == of_call[0]["sip_call_id"]
+
+
+def test_a_level_reaches_the_switch_at_once_and_a_recording_holds_it(tmp_path):
+    """Below what the rules want the switch makes no events at all: a rule that comes while it runs is known to it with the next message."""
+    d = Daemon(args=["--log-level", "error", "--record", str(tmp_path / "record"), "--log-file", str(tmp_path / "strowger.log")])
+    file = tmp_path / "strowger.log"
+    try:
+        d.start()
+        cred = add_generic(d, 201)
+        ua = Ua(d, cred["user"], cred["secret"])
+        assert ua.register() == 200
+        seen = []
+        for rule in ((), ("level", "call", "debug"), ("reset",), ("peer", "201", "info", "--for", "1h"), ("level", "call", "error")):
+            if rule:
+                d.cli("log", *rule)
+            n = len(events(file.read_text()))
+            call_echo(d, ua)
+            assert wait_for(lambda: len(json.loads(d.cli("--json", "show", "cdr").stdout)) > len(seen), 10)
+            seen.append([e["event"] for e in events(file.read_text())[n:] if e["event"].startswith("call.")])
+        ua.close()
+        whole = ["call.started", "call.answered", "call.ended"]
+        assert seen == [[], whole, [], whole, whole]
+        assert d.stop() == 0
+    finally:
+        d.clean()
+    p = subprocess.run([str(BUILD / "sim"), "--replay", str(tmp_path / "record")], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stdout + p.stderr
 
 
 def test_a_strangers_bytes_make_no_line_of_their_own(logged):

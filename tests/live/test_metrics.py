@@ -22,7 +22,10 @@ def value(values, name, **labels):
 
 
 @pytest.mark.row("R28")
-def test_values_move_with_a_call(daemon):
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_values_move_with_a_call(daemon, level):
+    """Also where the log says nothing: what is counted does not hang on what is told."""
+    daemon.cli("log", "level", level)
     cred = add_generic(daemon, 201)
     before, types = scrape(daemon)
     ua = Ua(daemon, cred["user"], cred["secret"])
@@ -32,13 +35,14 @@ def test_values_move_with_a_call(daemon):
         assert wait_for(lambda: value(scrape(daemon)[0], "records_total") == 1, 10)
         ua.send("nonsense\r\n\r\n")
         assert wait_for(lambda: value(scrape(daemon)[0], "sip_malformed_total") >= 1, 5)
+        assert Ua(daemon, cred["user"], "wrong").register() != 200
     finally:
         ua.close()
     after, _ = scrape(daemon)
     for name, labels, by in (
             ("calls_total", {}, 1), ("calls_answered_total", {}, 1), ("registrations", {}, 1), ("registrations_total", {}, 1), ("extensions", {}, 0),
-            ("sip_requests_total", {"direction": "in", "method": "REGISTER"}, 2), ("sip_requests_total", {"direction": "in", "method": "INVITE"}, 2),
-            ("legs_ended_total", {"cause": "16"}, 1), ("call_answer_seconds_count", {}, 1), ("calls", {}, 0)):
+            ("sip_requests_total", {"direction": "in", "method": "REGISTER"}, 4), ("sip_requests_total", {"direction": "in", "method": "INVITE"}, 2),
+            ("legs_ended_total", {"cause": "16"}, 1), ("call_answer_seconds_count", {}, 1), ("auth_refused_total", {}, 1), ("calls", {}, 0)):
         assert value(after, name, **labels) - value(before, name, **labels) == by, (name, labels)
     assert value(after, "sip_responses_total", direction="out", status="401") >= 2
     assert value(after, "cell_turn_seconds_count") > value(before, "cell_turn_seconds_count") and value(after, "cell_inputs_total") >= 6

@@ -168,9 +168,33 @@ static void lives_until(struct event_server *es, struct event_sub *s, int64_t se
 		row_wanted(es, s, now_us);
 }
 
+static bool is_for(const struct event_sub *s, struct span token, struct span id)
+{
+	return s->state != EVENT_TERMINATED && span_eqz(token, event_name_of(s)) && span_eq(id, span_mem(s->id, s->id_n));
+}
+
+/* The subscription that this SUBSCRIBE made already, in a life before: its answer did not get through, and the phone asks again. */
+static struct event_sub *made_already(const struct event_server *es, const struct event_request *r)
+{
+	const struct event_peer *p = peer_find(es, r->device_id);
+	struct span id, token = event_token_of(r->req, &id);
+	for (struct event_sub *s = p ? p->first : NULL; s; s = s->of_peer.next)
+		if (span_eq(s->dlg.call_id, r->req->call_id) && span_eq(s->dlg.remote_tag, r->req->from.tag) && is_for(s, token, id) &&
+		    r->req->cseq > s->dlg.remote_cseq)
+			return s;
+	return NULL;
+}
+
 handle event_subscribe(struct event_server *es, const struct event_request *r, int64_t now_us)
 {
 	struct span id;
+	struct event_sub *same = made_already(es, r);
+	if (same) { /* its dialog goes on: two would notify one phone */
+		handle h = same->h;
+		event_refresh(es, h, r->id, r->req, r->from, now_us);
+		same = sub_get(es, h);
+		return same && same->state != EVENT_TERMINATED ? h : 0;
+	}
 	(void)event_token_of(r->req, &id);
 	int64_t seconds = grant(es, r->package, r->req);
 	int type = pick_type(r->package, r->req);
@@ -202,11 +226,6 @@ handle event_subscribe(struct event_server *es, const struct event_request *r, i
 }
 
 /* ---- in the dialog ---- */
-
-static bool is_for(const struct event_sub *s, struct span token, struct span id)
-{
-	return s->state != EVENT_TERMINATED && span_eqz(token, event_name_of(s)) && span_eq(id, span_mem(s->id, s->id_n));
-}
 
 handle event_find(const struct event_server *es, const struct sip_msg *req)
 {
