@@ -248,6 +248,8 @@ static void softkey(struct vphone *v, struct span label)
 		resume(v);
 	else if (span_ieqz(label, "endcall") || span_ieqz(label, "end call") || span_ieqz(label, "cancel"))
 		hangup(v);
+	else if (span_ieqz(label, "transfer"))
+		vp_transfer(v, SPAN_NONE);
 	else if (span_ieqz(label, "newcall") || span_ieqz(label, "new call"))
 		offhook(v);
 	else if ((span_ieqz(label, "dial") || span_ieqz(label, "send")) && v->digits[0])
@@ -295,7 +297,7 @@ void vp_user(struct vphone *v, struct span verb, struct span arg)
 		{"offhook", offhook, NULL}, {"onhook", onhook, NULL}, {"hold", hold, NULL}, {"resume", resume, NULL},
 		{"answer", answer, NULL}, {"reject", reject, NULL}, {"hangup", hangup, NULL}, {"reboot", reboot, NULL},
 		{"factory-reset", factory_reset, NULL}, {"key", NULL, key}, {"softkey", NULL, softkey}, {"line", NULL, line},
-		{"play", NULL, play}, {"play-pcm", NULL, play_pcm},
+		{"play", NULL, play}, {"play-pcm", NULL, play_pcm}, {"blind", NULL, vp_transfer_blind}, {"transfer", NULL, vp_transfer},
 	};
 	struct vp_call *c = vp_focus(v);
 	for (size_t i = 0; i < COUNT_OF(verbs); i++) {
