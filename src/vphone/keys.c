@@ -56,7 +56,8 @@ static void send_digits(struct vphone *v, struct span number)
 	clear_digits(v);
 	if (tone)
 		vp_call_free(v, tone);
-	vp_dial(v, span_z(n), true);
+	if (!vp_transfer_digits(v, span_z(n)))
+		vp_dial(v, span_z(n), true);
 }
 
 static void impossible(struct vphone *v)
@@ -153,6 +154,7 @@ static void hangup(struct vphone *v)
 {
 	struct vp_call *c = vp_focus(v);
 	v->offhook = false;
+	v->transferring = 0;
 	clear_digits(v);
 	if (c)
 		vp_call_hang(v, c);
@@ -162,6 +164,7 @@ static void onhook(struct vphone *v)
 {
 	struct vp_call *c = vp_focus(v);
 	v->offhook = false;
+	v->transferring = 0;
 	clear_digits(v);
 	/* putting the handset down does not refuse a ringing call, nor drop one on hold */
 	if (c && c->state != VPC_RINGING && c->state != VPC_HELD)
@@ -250,6 +253,8 @@ static void softkey(struct vphone *v, struct span label)
 		hangup(v);
 	else if (span_ieqz(label, "transfer"))
 		vp_transfer(v, SPAN_NONE);
+	else if (span_ieqz(label, "blind"))
+		vp_transfer_blind(v, SPAN_NONE);
 	else if (span_ieqz(label, "newcall") || span_ieqz(label, "new call"))
 		offhook(v);
 	else if ((span_ieqz(label, "dial") || span_ieqz(label, "send")) && v->digits[0])

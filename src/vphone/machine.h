@@ -289,6 +289,8 @@ struct vphone {
 	uint16_t tone_hz; /* 0: by extension */
 	uint16_t last_status;
 
+	uint32_t transferring; /* serial of the call that the key Transfer was pressed in, while its number is dialled */
+	bool blind;
 	bool offhook;
 	char digits[33];
 	char dtmf_heard[33];
@@ -410,6 +412,7 @@ void vp_refuse(struct vphone *v, struct vp_call *c, uint16_t status, const char 
 
 /* ---- transfer.c ------------------------------------------------------------------------------------------------------------------ */
 void vp_transfer(struct vphone *v, struct span number);
+bool vp_transfer_digits(struct vphone *v, struct span number);
 void vp_transfer_blind(struct vphone *v, struct span number);
 void vp_refer_poke(struct vphone *v, struct vp_call *c); /* sends the REFER that waits for the hold */
 void vp_refer_response(struct vphone *v, struct vp_call *c, const struct sip_msg *resp);

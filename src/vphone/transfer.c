@@ -128,10 +128,47 @@ static bool is_up(const struct vp_call *c)
 void vp_transfer_blind(struct vphone *v, struct span number)
 {
 	struct vp_call *c = vp_focus(v);
-	if (is_up(c) && number.n && number.n < sizeof c->refer_to)
+	if (v->transferring && !number.n)
+		v->blind = true; /* the soft key at the dial tone */
+	else if (is_up(c) && number.n && number.n < sizeof c->refer_to)
 		ask(v, c, number, 0);
 	else
 		vp_event(v, "cannot-transfer", "%s", "no call");
+}
+
+/* The key Transfer in a call: it is held, and the dial tone asks for whom. */
+static void begin(struct vphone *v, struct vp_call *c)
+{
+	struct vp_call *tone = vp_call_new(v, c->line);
+	if (!tone)
+		return;
+	v->transferring = c->serial;
+	v->blind = span_ieqz(vp_cfg(v, "call.defaultTransferType"), "Blind") || vp_cfg_u(v, 0, 1, "call.transfer.blindPreferred") == 1;
+	if (!c->hold_local)
+		vp_reinvite(v, c, true);
+	v->offhook = true;
+	v->focus = tone->serial;
+	vp_call_state(v, tone, VPC_DIALTONE);
+	wheel_set(&v->wheel, &tone->timer, v->now_us + (int64_t)vp_cfg_u(v, 60, 3600, "call.dialtoneTimeOut") * VP_SECOND);
+}
+
+/* What was dialled after the key: true when it is dealt with. */
+bool vp_transfer_digits(struct vphone *v, struct span number)
+{
+	struct vp_call *c = v->transferring ? vp_call_by_serial(v, v->transferring) : NULL, *n;
+	v->transferring = 0;
+	if (!is_up(c))
+		return false;
+	if (v->blind) {
+		v->focus = c->serial;
+		ask(v, c, number, 0);
+		return true;
+	}
+	vp_dial(v, number, true);
+	n = vp_focus(v);
+	if (n && n != c)
+		n->consult_for = c->serial;
+	return true;
 }
 
 /* The key Transfer. With a number: the focused call is held and the number is asked first. Without: it is done. While the number
@@ -147,6 +184,10 @@ void vp_transfer(struct vphone *v, struct span number)
 		n = vp_focus(v);
 		if (n && n != c)
 			n->consult_for = c->serial;
+		return;
+	}
+	if (is_up(n) && !n->consult_for) {
+		begin(v, n);
 		return;
 	}
 	c = n && n->consult_for ? vp_call_by_serial(v, n->consult_for) : NULL;

@@ -122,6 +122,7 @@ void vp_power_off(struct vphone *v)
 	vp_boot_drop(v);
 	wheel_cancel(&v->wheel, &v->digit_timer);
 	v->booted = v->offhook = false;
+	v->transferring = 0;
 	v->digits[0] = 0;
 	v->focus = 0;
 }
