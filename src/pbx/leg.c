@@ -161,10 +161,13 @@ void leg_hang(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, ui
 
 void leg_hang_later(struct cell *c, struct leg *l, uint16_t cause)
 {
-	if (l->state != LEG_UP || l->unacked) {
+	if (l->state != LEG_UP) {
 		leg_hang(c, l, cause, 0, 1);
 		return;
 	}
+	if (l->unacked)
+		txn_acked(c->txn, l->unacked);
+	l->unacked = 0;
 	leg_end(c, l, cause, 0, 1);
 	l->state = LEG_CLOSING;
 	wheel_set(&c->wheel, &l->retry, c->now_us + TRANSFEROR_BYE_US);

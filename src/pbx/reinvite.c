@@ -27,7 +27,7 @@ static bool negotiating(const struct leg *l)
 
 /* ---- our re-INVITE to the other party ------------------------------------------------------------------------ */
 
-static void put_new_party(struct cell *c, const struct leg *l)
+static void put_other_party(struct cell *c, const struct leg *l)
 {
 	const struct leg *peer = call_peer(l);
 	const struct site_extension *e = peer ? site_extension_find(c->site, span_z(peer->ext)) : NULL;
@@ -48,8 +48,7 @@ static bool send_offer(struct cell *c, struct leg *l, const struct sdp_media *fr
 	put_contact_to(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), &l->dlg.flow, l->dlg.remote_target);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	put_server(c, SIP_H_USER_AGENT);
-	if (l->moved) /* it talks with somebody else now */
-		put_new_party(c, l);
+	put_other_party(c, l); /* it may be another one than at first */
 	if (!sip_finish(&c->b, "application/sdp", block_span(&l->offer_sdp)) ||
 	    txn_send(c->txn, text_span(&c->b.t), &l->dlg.flow, l->h, c->now_us, &l->re_out)) {
 		l->re_out = 0;
