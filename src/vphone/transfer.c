@@ -275,8 +275,9 @@ bool vp_refer_notify(struct vphone *v, txn_id id, const struct sip_msg *req, con
 	struct sip_build b = {TEXT_ARRAY(buf)};
 	if (!r)
 		return false;
-	bool fresh = (!c || dialog_accept_request(&c->dlg, req) != DIALOG_OLD_CSEQ) && req->cseq > r->last_cseq;
-	if (!vp_rule(v, "V26.cseq", fresh, "NOTIFY's CSeq went from %u to %u", r->last_cseq, req->cseq)) {
+	/* one that was lost may be overtaken by another request of the dialog: it is refused, and comes anew */
+	bool overtaken = c && dialog_accept_request(&c->dlg, req) == DIALOG_OLD_CSEQ;
+	if (!vp_rule(v, "V26.cseq", req->cseq > r->last_cseq, "NOTIFY's CSeq went from %u to %u", r->last_cseq, req->cseq) || overtaken) {
 		vp_reply_simple(v, id, req, from, 500, NULL, SPAN_NONE);
 		return true;
 	}
