@@ -112,7 +112,7 @@ bool refer_join(struct cell *c, struct call *k, struct leg *kept, struct leg *in
 	let_go(c, kept);
 	if (in->state == LEG_UP)
 		let_go(c, in);
-	k->transfers++;
+	k->transfers += k->transfers < UINT8_MAX;
 	return true;
 }
 
@@ -166,6 +166,8 @@ static uint16_t ring_target(struct cell *c, struct call *k, const struct sip_uri
 	route_find(c, uri, &rt);
 	if (rt.kind != ROUTE_EXTENSION)
 		return rt.kind == ROUTE_TEST ? 488 : rt.kind == ROUTE_BAD ? 484 : 404;
+	if (cdr_behind(c) && !rt.emergency)
+		return 503;
 	memcpy(k->refer_to, rt.dialled, sizeof k->refer_to);
 	if (rt.emergency)
 		leg_log(c, k->refer_by, LOG_WARN, "call.emergency", LOG_Z("number", rt.dialled), LOG_Z("target", c->settings->emergency_target));
@@ -207,22 +209,7 @@ static uint16_t carry_out(struct cell *c, struct call *k, const struct sip_refer
 
 /* ---- the request --------------------------------------------------------------------------------------------------- */
 
-static uint16_t fault_of(const struct leg *l, const struct sip_msg *req, struct sip_refer *r)
-{
-	const struct leg *peer = call_peer(l);
-	if (l->ended || l->state == LEG_CLOSING || l->state == LEG_GONE)
-		return 481;
-	uint16_t fault = sip_refer_read(req, r);
-	if (fault)
-		return fault;
-	if (l->call->emergency || l->call->transfers >= MAX_TRANSFERS)
-		return 403;
-	if (l->state != LEG_UP || l->call->referring)
-		return 491;
-	return !peer || peer->state != LEG_UP || peer->ended ? 603 : 0;
-}
-
-/* Help is called whether there is room to tell of it or not. */
+/* Help is called whatever the limits, and whether there is room to tell of it or not. */
 static bool for_help(const struct cell *c, const struct sip_refer *r)
 {
 	struct route rt;
@@ -232,11 +219,26 @@ static bool for_help(const struct cell *c, const struct sip_refer *r)
 	return rt.emergency;
 }
 
+static uint16_t fault_of(const struct cell *c, const struct leg *l, const struct sip_msg *req, struct sip_refer *r)
+{
+	const struct leg *peer = call_peer(l);
+	if (l->ended || l->state == LEG_CLOSING || l->state == LEG_GONE)
+		return 481;
+	uint16_t fault = sip_refer_read(req, r);
+	if (fault)
+		return fault;
+	if (l->call->emergency || (l->call->transfers >= MAX_TRANSFERS && !for_help(c, r)))
+		return 403;
+	if (l->state != LEG_UP || l->call->referring)
+		return 491;
+	return !peer || peer->state != LEG_UP || peer->ended ? 603 : 0;
+}
+
 void refer_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from)
 {
 	struct sip_refer r;
 	struct call *k = l->call;
-	uint16_t fault = fault_of(l, req, &r);
+	uint16_t fault = fault_of(c, l, req, &r);
 	handle sub = 0;
 	if (!fault && !r.silent && !(sub = watch_refer_begin(c, req, from, l, SPAN_NONE, NULL)) && !for_help(c, &r))
 		fault = 503;

@@ -216,6 +216,56 @@ static void refused_forms(void **state)
 	w_close(w);
 }
 
+/* Neither without end (but for help), nor while the store is so far behind that the rows might find no place. */
+static void limits(void **state)
+{
+	(void)state;
+	struct world *w = talking();
+	struct side *by = &ba, *to = &cb;
+	struct phone *next[] = {&c, &b};
+	for (int i = 0; i < 50; i++) {
+		char number[32];
+		snprintf(number, sizeof number, "<sip:%s@10.0.0.1>", next[i % 2]->ext);
+		refer(w, by, number, "Refer-Sub: false\r\n");
+		take_status(w, by->p, 202);
+		const struct sip_msg *inv = take_request(w, next[i % 2], SIP_INVITE);
+		side_called(w, to, next[i % 2], inv);
+		reply(w, to, inv, 200, SDP(to->p));
+		take_request(w, to->p, SIP_ACK);
+		moved(w, &ab, to->p, true);
+		send_in_dialog(w, by, "BYE", "", SPAN_NONE);
+		take_status(w, by->p, 200);
+		by = to;
+		to = by == &ba ? &cb : &ba;
+		w->n_media = w->media_done = 0;
+	}
+	refer(w, by, "<sip:204@10.0.0.1>", "");
+	take_status(w, by->p, 403);
+	hang_up(w, by, &ab);
+	w_run(w, 3 * SEC);
+	assert_int_equal(causes(w, CDR_TRANSFERRED), 50);
+	w_close(w);
+}
+
+static void store_is_behind(void **state)
+{
+	(void)state;
+	struct world *w = talking();
+	struct side bd, db;
+	w->store_fails = true;
+	for (int i = 0; i < 18; i++) { /* two rows each; 36 of 40 unconfirmed is too much */
+		connect_call(w, &db, &d, &bd, &c);
+		hang_up(w, &db, &bd);
+	}
+	refer(w, &ab, "<sip:203@10.0.0.1>", "");
+	take_status(w, &a, 202);
+	told(w, &ab, "SIP/2.0 503", true);
+	nothing(w, &c);
+	w->store_fails = false;
+	hang_up(w, &ab, &ba);
+	w_close(w);
+}
+
 static void silent(void **state)
 {
 	(void)state;
@@ -467,7 +517,7 @@ static void for_help(void **state)
 }
 
 static const struct test_case cases[] = {
-	CASE(blind, "R17"), CASE(blind_by_the_called, "R17"), CASE(blind_fails, "R17"), CASE(refused_forms, ""), CASE(silent, ""),
+	CASE(blind, "R17"), CASE(blind_by_the_called, "R17"), CASE(blind_fails, "R17"), CASE(refused_forms, ""), CASE(limits, ""), CASE(store_is_behind, "R9"), CASE(silent, ""),
 	CASE(attended, "R17"), CASE(attended_in_a_crowd, "R17"), CASE(attended_while_a_hold_is_under_way, "R17"),
 	CASE(attended_while_it_rings, "R17"), CASE(early_only_came_too_late, ""), CASE(not_ones_own, ""),
 	CASE(who_leaves_meanwhile, "R17"), CASE(for_help, "Z9"),
