@@ -89,13 +89,14 @@ void call_no_room(struct cell *c, txn_id id, const struct sip_msg *req, const st
 }
 
 /* The leg of who sends an INVITE; NULL: no room. */
-struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_flow *from, const struct who *who)
+struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who)
 {
 	struct leg *l = leg_new(c, k, true);
 	if (!l)
 		return NULL;
 	memcpy(l->ext, who->ext->row.number, sizeof l->ext);
 	l->inv = id;
+	l->inv_cseq = req->cseq;
 	l->flow = *from;
 	l->device_id = who->dev->row.id;
 	txn_set_owner(c->txn, id, l->h);
@@ -188,6 +189,8 @@ void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const str
 		reply_plain(c, id, 0, req, from, 482, SPAN_NONE);
 		return;
 	}
+	if (session_refuse(c, id, 0, req, from, SPAN_NONE))
+		return;
 	if (cdr_behind(c) && !guard_is_emergency(c, req)) {
 		call_no_room(c, id, req, from, "unconfirmed records");
 		return;
@@ -198,7 +201,7 @@ void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const str
 	}
 	route_find(c, &req->ruri, &rt);
 	struct call *k = call_of(c, req, who, &rt);
-	struct leg *l = k ? caller_leg(c, k, id, from, who) : NULL;
+	struct leg *l = k ? caller_leg(c, k, id, req, from, who) : NULL;
 	if (!l) {
 		if (k)
 			call_free(c, k);
@@ -289,8 +292,13 @@ bool call_connect_media(struct cell *c, struct call *k, struct leg *l, const str
 {
 	struct leg *a = k->caller;
 	struct sdp o;
-	const struct sdp_media *am = plan_parse(c, block_span(&a->wanted_sdp), &o, NULL);
-	if (k->offerless ? !plan_offer(c, a, m) : !am || !plan_answer(c, a, block_span(&a->wanted_sdp), m))
+	const struct sdp_media *am = plan_parse(c, block_span(a->remote_sdp.n ? &a->remote_sdp : &a->wanted_sdp), &o, NULL);
+	if (a->rel.agreed) { /* before the answer, by a reliable 18x: what is new goes to whom it concerns when the call is up */
+		a->rel.news |= !k->offerless && k->early != l;
+		a->rel.news_for_peer |= k->offerless;
+		if (!am)
+			return false;
+	} else if (k->offerless ? !plan_offer(c, a, m) : !am || !plan_answer(c, a, block_span(&a->wanted_sdp), m))
 		return false;
 	if (am)
 		media_remote(c, a, am);

@@ -23,7 +23,7 @@
 enum { SECOND_US = 1000000, MEDIA_STATS_WAIT_US = 2 * SECOND_US, MAX_WORKERS = 64, MAX_RELAYED = 4, MAX_TRANSFERS = 50 /* of one call */ };
 
 /* Timers of the cell; the transaction layer has its own range. */
-enum cell_timer { TIMER_BINDING = 1, TIMER_RING, TIMER_STATS, TIMER_RETRY, TIMER_CDR };
+enum cell_timer { TIMER_BINDING = 1, TIMER_RING, TIMER_STATS, TIMER_RETRY, TIMER_CDR, TIMER_SESSION, TIMER_RELIABLE };
 
 /* A text of its own in the slab. */
 struct block {
@@ -156,6 +156,40 @@ struct relay { /* a request passed to the other party (INFO) */
 	txn_id in, out;
 };
 
+/* Session timer of a leg (RFC 4028). */
+struct session {
+	struct timer due;    /* the next refresh, or the end */
+	int64_t end_us;      /* not refreshed until then: BYE */
+	txn_id out;          /* our UPDATE */
+	uint32_t interval_s; /* 0: none */
+	uint32_t min_s;      /* largest Min-SE the party said */
+	bool ours;           /* we refresh */
+	bool agreed;         /* the party speaks session timers */
+	bool update;         /* its Allow lists UPDATE */
+	bool refreshing;     /* our re-INVITE is a refresh */
+};
+
+/* An early dialog of our INVITE whose provisional responses are reliable (RFC 3262). */
+struct early_dialog {
+	struct early_dialog *next;
+	struct dialog dlg;
+	uint32_t rseq; /* acknowledged last */
+};
+
+/* Our reliable provisional response to a caller. */
+struct reliable {
+	struct timer again;
+	int64_t wait_us, until_us;
+	struct block bytes;
+	uint32_t rseq;
+	uint16_t status, next_status; /* next: sent when this one is acknowledged */
+	bool open;                    /* PRACK is due */
+	bool with_sdp, next_sdp;
+	bool answer_waits;            /* the 200 waits for the PRACK */
+	bool agreed;                  /* offer and answer are complete before the 200 */
+	bool news, news_for_peer;     /* to be offered to this party, to the other one, when the call is up */
+};
+
 struct call;
 struct leg {
 	handle h;
@@ -175,6 +209,7 @@ struct leg {
 	char ext[16];
 
 	txn_id inv;                /* the INVITE that made it */
+	uint32_t inv_cseq;
 	txn_id bye;
 	txn_id unacked;            /* INVITE of the party that got our 2xx */
 	bool answer_in_ack;        /* that 2xx held an offer of ours */
@@ -194,6 +229,10 @@ struct leg {
 	struct timer stats;        /* waits for MEDIA_EVENT_CLOSED */
 	struct timer retry;        /* re-INVITE after 491; BYE for which there was no room */
 	uint8_t byes;              /* tries so far */
+
+	struct session session;
+	struct early_dialog *early;
+	struct reliable rel;
 
 	struct cdr_record *cdr;
 	int64_t started_us, rang_us, answered_us;
@@ -330,7 +369,7 @@ void put_contact_to(struct cell *c, struct span user, const struct sip_flow *flo
 /* In the answer to req, which may ask for sips (RFC 3261 12.1.1). */
 void put_contact_for(struct cell *c, struct span user, const struct sip_flow *flow, const struct sip_msg *req);
 void put_server(struct cell *c, enum sip_hdr_id id);
-extern const char cell_allow[];
+extern const char cell_allow[], cell_supported[];
 struct span new_tag(struct cell *c, char buf[20]);
 
 /* respond.c: answers */
@@ -412,6 +451,7 @@ struct leg *leg_new(struct cell *c, struct call *call, bool inbound);
 void leg_event(struct cell *c, struct leg *l, enum leg_event ev, const struct leg_arg *arg);
 struct leg *leg_by_tag(const struct cell *c, struct span tag);
 int leg_invite(struct cell *c, struct leg *l, const struct binding *b);
+int leg_send_invite(struct cell *c, struct leg *l); /* again, with inv_cseq */
 void leg_send_ring(struct cell *c, struct leg *l, uint16_t status, bool with_sdp);
 bool leg_send_answer(struct cell *c, struct leg *l);
 void leg_send_refusal(struct cell *c, struct leg *l, uint16_t status);
@@ -446,6 +486,41 @@ void reinvite_cancelled(struct cell *c, struct leg *l);
 void reinvite_acked(struct cell *c, struct leg *l, const struct sip_msg *ack);
 void reinvite_resync(struct cell *c, struct leg *to); /* offers what the other party says now */
 
+bool reinvite_under_way(const struct leg *l);
+/* What we said last, once more with its version. False: not sent. */
+bool reinvite_refresh(struct cell *c, struct leg *l);
+/* An offer before the call is answered, answered here with what the other party said; writes l->local_sdp. */
+bool reinvite_early(struct cell *c, struct leg *l, struct span body);
+
+/* session_timer.c (RFC 4028) */
+/* 422 when the request asks for less than our minimum; true: answered. */
+bool session_refuse(struct cell *c, txn_id id, uint64_t owner, const struct sip_msg *req, const struct sip_flow *from, struct span tag);
+void session_put_answer(struct cell *c, struct leg *l, const struct sip_msg *req); /* into a 2xx; starts the timer */
+void session_put_request(struct cell *c, const struct leg *l);                     /* into an INVITE or UPDATE */
+void session_answered(struct cell *c, struct leg *l, const struct sip_msg *resp);  /* 2xx of such a request */
+bool session_again(struct cell *c, struct leg *l, const struct sip_msg *resp);     /* 422 of our INVITE: sent again */
+void session_due(struct cell *c, struct leg *l);
+void session_response(struct cell *c, struct leg *l, const struct sip_msg *resp, uint16_t status); /* of our UPDATE */
+/* Our refresh was not accepted (resp NULL: no answer, status 408 or 503). */
+void session_failed(struct cell *c, struct leg *l, const struct sip_msg *resp, uint16_t status);
+void session_stop(struct cell *c, struct leg *l);
+
+/* prack.c (RFC 3262) */
+/* A 1xx of our INVITE: PRACK if it asks for one. False: a repetition, or out of order; it is as if it had not come. */
+bool prack_provisional(struct cell *c, struct leg *l, const struct sip_msg *resp);
+/* The 2xx belongs to an early dialog: that one becomes the leg's. */
+bool prack_take_dialog(struct cell *c, struct leg *l, const struct sip_msg *resp);
+bool prack_in_order(struct leg *l, const struct sip_msg *req); /* CSeq of a request in an early dialog of our INVITE */
+void prack_forget(struct cell *c, struct leg *l);
+/* Another 18x while one waits for its PRACK: kept for later. */
+bool prack_waits(struct leg *l, uint16_t status, bool with_sdp);
+void prack_put(struct cell *c, struct leg *l);
+void prack_sent(struct cell *c, struct leg *l, uint16_t status, bool with_sdp);
+void prack_again(struct cell *c, struct leg *l);
+void prack_stop(struct cell *c, struct leg *l);
+bool prack_holds_answer(struct leg *l); /* the 200 must wait; noted */
+void prack_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from);
+
 /* call.c, call_table.c, fork.c, testnum.c */
 void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
 void call_event(struct cell *c, struct call *k, struct leg *l, enum call_event ev, uint16_t status, const struct sip_msg *msg);
@@ -478,7 +553,7 @@ bool call_connect_media(struct cell *c, struct call *k, struct leg *l, const str
 void leg_move(struct leg *l, struct call *k);
 /* Direction and address as before a hold: what is offered anew must not stick to it. NULL stays NULL; no address: NULL. */
 const struct sdp_media *plan_opened(const struct sdp_media *m, struct sdp_media *open);
-struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_flow *from, const struct who *who);
+struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
 uint16_t caller_offer(struct cell *c, struct leg *l, const struct sip_msg *req);
 void name_of_device(const struct site_device *d, struct text *t);
 void call_no_room(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const char *what);

@@ -41,6 +41,9 @@ struct leg *leg_new(struct cell *c, struct call *k, bool inbound)
 	l->no = k->next_leg_no++;
 	l->stats.kind = TIMER_STATS;
 	l->retry.kind = TIMER_RETRY;
+	l->session.due.kind = TIMER_SESSION;
+	l->rel.again.kind = TIMER_RELIABLE;
+	l->inv_cseq = 1;
 	*(k->last ? &k->last->next : &k->first) = l;
 	k->last = l;
 	k->n_legs++;
@@ -95,6 +98,9 @@ void leg_free(struct cell *c, struct leg *l)
 		map_remove(&c->merges, span_mem(&l->merge, sizeof l->merge));
 	wheel_cancel(&c->wheel, &l->stats);
 	wheel_cancel(&c->wheel, &l->retry);
+	session_stop(c, l);
+	prack_stop(c, l);
+	prack_forget(c, l);
 	if (l->dlg.state != DIALOG_NONE)
 		c->dialogs--;
 	dialog_clear(&l->dlg, &c->slab);
@@ -141,6 +147,8 @@ void leg_end(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uin
 	l->ended = true;
 	l->cause = cause;
 	wheel_cancel(&c->wheel, &l->retry);
+	session_stop(c, l);
+	prack_stop(c, l);
 	leg_drop_requests(c, l);
 	cdr_end(c, l, cause, status, by);
 	if (l->slot != MEDIA_NO_SLOT) {
@@ -187,10 +195,25 @@ void leg_send_ring(struct cell *c, struct leg *l, uint16_t status, bool with_sdp
 	if (txn_request_of(c->txn, l->inv, &req, &from))
 		return;
 	l->early_status = status;
+	bool reliable = sip_has_token(&req, SIP_H_REQUIRE, "100rel");
+	if (reliable && prack_waits(l, status, with_sdp))
+		return;
+	struct span sdp = with_sdp ? block_span(&l->local_sdp) : SPAN_NONE;
+	if (reliable && l->call->offerless && !l->rel.rseq && plan_offer(c, l, NULL)) { /* RFC 3262 5: the first one holds our offer */
+		sdp = block_span(&l->offer_sdp);
+		(void)offer_sent(&l->offer);
+	} else if (reliable && with_sdp) {
+		(void)answer_sent(&l->offer);
+		l->rel.agreed = true;
+	}
 	reply_begin(c, &req, &from, status, span_z(l->tag));
 	put_contact_for(c, own_user(l), &from, &req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
-	reply_send(c, l->inv, l->h, status, with_sdp ? "application/sdp" : "", with_sdp ? block_span(&l->local_sdp) : SPAN_NONE);
+	if (reliable)
+		prack_put(c, l);
+	reply_send(c, l->inv, l->h, status, sdp.n ? "application/sdp" : "", sdp);
+	if (reliable)
+		prack_sent(c, l, status, sdp.n > 0);
 }
 
 /* 200 with our answer, or with our offer when the INVITE had none. */
@@ -200,18 +223,22 @@ bool leg_send_answer(struct cell *c, struct leg *l)
 	struct sip_flow from;
 	if (txn_request_of(c->txn, l->inv, &req, &from))
 		return false;
-	const struct block *sdp = l->wanted_sdp.n ? &l->local_sdp : &l->offer_sdp;
-	if (l->wanted_sdp.n)
+	struct span sdp = block_span(l->wanted_sdp.n ? &l->local_sdp : &l->offer_sdp);
+	wheel_cancel(&c->wheel, &l->rel.again);
+	if (l->rel.agreed) /* RFC 6337 3.1.1: an answer given before is given once more, an offer is not */
+		sdp = l->wanted_sdp.n ? sdp : SPAN_NONE;
+	else if (l->wanted_sdp.n)
 		(void)answer_sent(&l->offer);
 	else
 		(void)offer_sent(&l->offer);
-	l->answer_in_ack = !l->wanted_sdp.n;
+	l->answer_in_ack = !l->wanted_sdp.n && !l->rel.agreed;
 	l->unacked = l->inv;
 	l->dlg.state = DIALOG_CONFIRMED;
 	reply_begin(c, &req, &from, 200, span_z(l->tag));
 	put_contact_for(c, own_user(l), &from, &req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
-	reply_send(c, l->inv, l->h, 200, "application/sdp", block_span(sdp));
+	session_put_answer(c, l, &req);
+	reply_send(c, l->inv, l->h, 200, sdp.n ? "application/sdp" : "", sdp);
 	if (l->wanted_sdp.n)
 		block_move(c, &l->remote_sdp, &l->wanted_sdp);
 	return true;
@@ -289,7 +316,10 @@ static void put_invite(struct cell *c, struct leg *l)
 	text_putc(&b->t, '>');
 	sip_eol(b);
 	sip_put_z(b, SIP_H_CALL_ID, l->call_id);
-	sip_put_z(b, SIP_H_CSEQ, "1 INVITE");
+	sip_head(b, SIP_H_CSEQ);
+	text_u64(&b->t, l->inv_cseq);
+	text_lit(&b->t, " INVITE");
+	sip_eol(b);
 	put_contact_to(c, own_user(l), &l->flow, block_span(&l->contact));
 	sip_head(b, SIP_H_P_ASSERTED_IDENTITY);
 	put_identity(c, l);
@@ -300,12 +330,13 @@ static void put_invite(struct cell *c, struct leg *l)
 		sip_eol(b);
 	}
 	sip_put_z(b, SIP_H_ALLOW, cell_allow);
+	sip_put_z(b, SIP_H_SUPPORTED, c->settings->reliable_provisional ? cell_supported : "timer");
+	session_put_request(c, l);
 	put_server(c, SIP_H_USER_AGENT);
 }
 
 int leg_invite(struct cell *c, struct leg *l, const struct binding *b)
 {
-	char branch[32];
 	struct text t = TEXT_ARRAY(l->call_id);
 	text_hex64(&t, rng_u64(&c->rng), 16);
 	text_hex64(&t, rng_u64(&c->rng), 16);
@@ -314,6 +345,12 @@ int leg_invite(struct cell *c, struct leg *l, const struct binding *b)
 	l->device_id = b->device_id;
 	if (!block_set(c, &l->contact, binding_text(b, BIND_CONTACT)) || !block_set(c, &l->path, binding_text(b, BIND_PATH)))
 		return -1;
+	return leg_send_invite(c, l);
+}
+
+int leg_send_invite(struct cell *c, struct leg *l)
+{
+	char branch[32];
 	c->b.t = text_on(c->out, sizeof c->out);
 	sip_request_begin(&c->b, SIP_INVITE, block_span(&l->contact), &l->flow, sip_branch(&c->rng, branch));
 	put_invite(c, l);
@@ -348,10 +385,12 @@ static int send_bye(struct cell *c, struct dialog *d, uint64_t owner, txn_id *id
 /* The dialog of a 2xx to our INVITE, and its ACK. False: the answer is useless (no Contact) or memory is short. */
 bool leg_confirm(struct cell *c, struct leg *l, const struct sip_msg *resp)
 {
-	if (dialog_from_response(&l->dlg, &c->slab, resp, &l->flow))
+	if (!prack_take_dialog(c, l, resp) && dialog_from_response(&l->dlg, &c->slab, resp, &l->flow))
 		return false;
+	prack_forget(c, l);
 	c->dialogs++;
 	send_ack(c, &l->dlg, l->inv, resp);
+	session_answered(c, l, resp);
 	return true;
 }
 

@@ -112,7 +112,8 @@ bool refer_join(struct cell *c, struct call *k, struct leg *kept, struct leg *in
 	let_go(c, kept);
 	if (in->state == LEG_UP)
 		let_go(c, in);
-	k->transfers += k->transfers < UINT8_MAX;
+	if (k->transfers < UINT8_MAX)
+		k->transfers++;
 	return true;
 }
 
@@ -267,9 +268,11 @@ void refer_request(struct cell *c, txn_id id, struct leg *l, const struct sip_ms
 
 void refer_progress(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg)
 {
-	(void)msg;
+	struct sdp s;
 	if (!k->referring)
 		return;
+	if (!l->remote_sdp.n && plan_parse(c, msg->body, &s, NULL)) /* a 200 need not say it again (RFC 3262 5) */
+		(void)block_set(c, &l->remote_sdp, msg->body);
 	cdr_rang(c, l);
 	tell(c, k, status, false);
 }

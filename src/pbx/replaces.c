@@ -130,7 +130,7 @@ static struct leg *newcomer(struct cell *c, struct call *k, txn_id id, const str
 {
 	char device[32];
 	struct text dev = TEXT_ARRAY(device);
-	struct leg *l = caller_leg(c, k, id, from, who);
+	struct leg *l = caller_leg(c, k, id, req, from, who);
 	bool dialog = l && dialog_from_request(&l->dlg, &c->slab, req, from, span_z(l->tag)) == 0;
 	if (dialog) {
 		c->dialogs++;
