@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fts.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <pwd.h>
@@ -326,6 +327,25 @@ static int put_back(const char *dir, const char *site, const char *name)
 	return copy_file(from, to);
 }
 
+/* Root restores, another user runs the daemon: what was made belongs to whom the site belongs to. */
+static int give_to_owner(const char *site)
+{
+	char path[PATH_MAX];
+	char *const roots[] = {path, NULL};
+	struct stat owner;
+	if (geteuid() != 0)
+		return CLI_OK;
+	snprintf(path, sizeof path, "%s", site);
+	FTS *walk = stat(site, &owner) == 0 ? fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
+	int rc = walk ? 0 : -1;
+	for (FTSENT *e; rc == 0 && (e = fts_read(walk));)
+		if (e->fts_info != FTS_DP)
+			rc = lchown(e->fts_accpath, owner.st_uid, owner.st_gid);
+	if (walk)
+		fts_close(walk);
+	return rc == 0 ? CLI_OK : said("cannot give its files to the owner of", site, "Do it by hand: chown -R.");
+}
+
 static bool can_be_read_here(const char *dir, const json_t *manifest)
 {
 	char path[PATH_MAX];
@@ -373,6 +393,8 @@ int cli_restore(struct cli *c)
 	if (rc == CLI_OK)
 		audit(c->site, "restore", json_pack("{s:s,s:O,s:O,s:s}", "from", c->argv[0], "made", json_object_get(m, "made"), "version",
 						    json_object_get(m, "version"), "aside", aside), store_restored);
+	if (rc == CLI_OK)
+		rc = give_to_owner(c->site);
 	if (rc == CLI_OK)
 		printf("%s is as it was in %s. What was there before is in %s.\n", c->site, c->argv[0], aside);
 	if (lock >= 0)

@@ -7,6 +7,7 @@
 #define APP_STROWGERD_H
 
 #include "app/listen_ports.h"
+#include "app/strowgerd_hep.h"
 #include "app/strowgerd_log.h"
 #include "app/strowgerd_metrics.h"
 #include "app/strowgerd_trace.h"
@@ -97,6 +98,7 @@ struct cell_host_opts {
 	struct recorder *recorder; /* may be NULL */
 	struct trace *trace;       /* may be NULL */
 	struct metrics *metrics;   /* may be NULL */
+	struct hep_sender *hep;    /* may be NULL */
 	void (*answer)(void *ctx, uint64_t token, uint16_t status, struct span json, uint64_t next_cursor);
 	void *ctx;
 };
@@ -175,6 +177,7 @@ struct metrics_server { /* all borrowed */
 	struct store *store;
 	struct world *world;
 	struct logs *logs;
+	struct hep_sender *hep;
 	uint32_t media_slots, max_streams;
 };
 struct http_server *metrics_serve(struct metrics_server *s, int listen_fd); /* NULL: listen_fd is still the caller's */

@@ -73,6 +73,8 @@ static void emit_sip(struct cell_host *h, const struct cell_out *out)
 	bool ok = false;
 	trace_message(h->o.trace, false, to, out->u.sip.bytes);
 	metrics_message(h->o.metrics, false, out->u.sip.bytes);
+	if (hep_is_on(h->o.hep))
+		hep_message(h->o.hep, false, to, out->u.sip.bytes, h->loop.now_us + h->wall_minus_mono_us);
 	switch (to->transport) {
 	case SIP_UDP: ok = h->udp && sip_udp_send(h->udp, to, out->u.sip.bytes); break;
 	case SIP_TCP: ok = h->tcp && sip_tcp_send(h->tcp, to, out->u.sip.bytes); break;
@@ -195,6 +197,7 @@ static void step(struct cell_host *h, const struct cell_in *in)
 static void admit_site(struct cell_host *h, const struct site *site)
 {
 	const struct site_settings *st = site_settings_of(site);
+	hep_site(h->o.hep, site);
 	admit_lists(h->admit, span_z(st->trusted_sources), span_z(st->blocked_sources), span_z(st->emergency_numbers));
 }
 
@@ -210,6 +213,8 @@ static void heard(struct cell_host *h, const struct sip_flow *flow, struct span 
 {
 	trace_message(h->o.trace, true, flow, bytes);
 	metrics_message(h->o.metrics, true, bytes);
+	if (hep_is_on(h->o.hep))
+		hep_message(h->o.hep, true, flow, bytes, h->loop.now_us + h->wall_minus_mono_us);
 }
 
 static void on_udp(void *ctx, const struct sip_flow *flow, struct span bytes)
@@ -324,6 +329,7 @@ static void flush(struct cell_host *h)
 		sip_tcp_flush(h->tls);
 	if (h->media)
 		media_flush(h->media);
+	hep_flush(h->o.hep);
 }
 
 static void measure(struct cell_host *h)

@@ -11,6 +11,7 @@ struct strowgerd {
 	struct log_sink *log;
 	struct trace *trace;
 	struct metrics *metrics;
+	struct hep_sender *hep;
 	struct metrics_server metrics_server;
 	struct http_server *metrics_http;
 	struct site_dir dir;

@@ -181,7 +181,7 @@ void open_metrics(struct strowgerd *d)
 	const struct addr *l = &d->o.listen[0];
 	if (l->family == 4 && l->ip[0] == 127)
 		memcpy(at.ip, l->ip, sizeof at.ip);
-	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs,
+	d->metrics_server = (struct metrics_server){d->metrics, d->host, d->tcp, d->tls, d->media, d->store, &d->world, d->logs, d->hep,
 						    (d->o.pairs + d->o.workers - 1) / d->o.workers * d->o.workers, d->streams.max};
 	int fd = tcp_listen(&at, HTTP_CONTROL_MAX_CONNS);
 	if (fd >= 0 && (d->metrics_http = metrics_serve(&d->metrics_server, fd)))

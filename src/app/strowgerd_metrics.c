@@ -325,6 +325,8 @@ static void machine(const struct metrics *m, const struct metrics_view *v, struc
 	one(t, "store_records_written_total", "counter", "Rows of call records made durable.", v->store.cdr_written);
 	one(t, "store_registrations_written_total", "counter", "Rows of registrations written.", v->store.bindings_written);
 	one(t, "store_queue", "gauge", "Rows that wait for the database.", v->store.queued);
+	one(t, "hep_sent_total", "counter", "Messages copied to the HEP collector.", v->hep.sent);
+	one(t, "hep_dropped_total", "counter", "Messages that were not: too long for a datagram, or no room.", v->hep.dropped);
 	one(t, "log_dropped_total", "counter", "Lines that the log file did not take.", v->log_dropped);
 	family(t, "log_events_total", "counter", "Events of the switch from the lowest level that the log's rules let through, by level.");
 	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)

@@ -3,6 +3,7 @@
 #ifndef APP_STROWGERD_METRICS_H
 #define APP_STROWGERD_METRICS_H
 
+#include "app/strowgerd_hep.h"
 #include "base/text.h"
 #include "edge/admit.h"
 #include "edge/sip_tcp.h"
@@ -34,6 +35,7 @@ struct metrics_view {
 	struct sip_tcp_counts tcp, tls;
 	struct media_counts media;
 	struct store_stats store;
+	struct hep_counts hep;
 	uint32_t extensions, devices, media_slots, max_streams;
 	uint64_t log_dropped;
 	int64_t now_us, rss_bytes; /* rss -1: not known */

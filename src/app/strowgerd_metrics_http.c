@@ -32,6 +32,7 @@ static void answer(const struct metrics_server *s, struct http_response *rs)
 	v.tls = sip_tcp_counts(s->tls);
 	media_counts(s->media, &v.media);
 	v.store = store_stats_of(s->store);
+	v.hep = hep_counts(s->hep);
 	v.log_dropped = logs_dropped(s->logs);
 	struct site *site = world_site(s->world);
 	v.extensions = site_extension_count(site);

@@ -79,9 +79,10 @@ static int make_cell(struct strowgerd *d)
 	d->desk = ask_new();
 	d->trace = trace_new(d->logs);
 	d->metrics = metrics_new(mono_us());
-	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics,
+	d->hep = hep_new(&d->dir.key, d->log);
+	struct cell_host_opts o = {.cell = cell_options(), .log = d->log, .store = d->store, .recorder = d->recorder, .trace = d->trace, .metrics = d->metrics, .hep = d->hep,
 				   .answer = ask_answered, .ctx = d->desk};
-	if (!d->desk || !d->trace || !d->metrics || !(d->host = cell_host_new(&o)))
+	if (!d->desk || !d->trace || !d->metrics || !d->hep || !(d->host = cell_host_new(&o)))
 		return start_failed("cannot make the cell");
 	struct cell_in in = {.kind = CELL_IN_SITE, .u.site = d->world.site};
 	cell_host_feed(d->host, &in);
@@ -307,6 +308,7 @@ void strowgerd_free(struct strowgerd *d)
 	if (d->ready)
 		log_event(d->log, LOG_INFO, "daemon.ended", LOG_I("open_cdrs", open));
 	trace_free(d->trace);
+	hep_free(d->hep);
 	metrics_free(d->metrics);
 	logs_close(d->logs);
 	free(d);

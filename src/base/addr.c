@@ -25,6 +25,20 @@ int addr_parse(struct span s, uint16_t port, struct addr *out)
 	return 0;
 }
 
+int addr_parse_port(struct span s, struct addr *out)
+{
+	size_t colon = s.n;
+	uint64_t port;
+	while (colon > 0 && s.p[colon - 1] != ':')
+		colon--;
+	if (colon == 0 || span_u64(span_sub(s, colon, s.n), UINT16_MAX, &port) != 0 || port == 0)
+		return -1;
+	struct span host = span_sub(s, 0, colon - 1);
+	if (span_chr(host, ':') >= 0 && host.p[0] != '[')
+		return -1; /* the port of a bare IPv6 address is not to be told from its last word */
+	return addr_parse(host, (uint16_t)port, out);
+}
+
 void addr_put_ip(struct text *t, const struct addr *a)
 {
 	char z[INET6_ADDRSTRLEN];

@@ -20,6 +20,8 @@ static inline bool addr_same_ip(const struct addr *a, const struct addr *b)
 }
 /* An IPv4 or IPv6 literal (brackets allowed around IPv6) without port; out->port is set to port. -1: not a literal. */
 int addr_parse(struct span s, uint16_t port, struct addr *out) __attribute__((warn_unused_result));
+/* The same with a port behind it: "192.0.2.1:5060", "[2001:db8::1]:5060". -1: not that, or port 0. */
+int addr_parse_port(struct span s, struct addr *out) __attribute__((warn_unused_result));
 struct text;
 /* "192.0.2.1" or "2001:db8::1". */
 void addr_put_ip(struct text *t, const struct addr *a);

@@ -173,6 +173,13 @@ static void addr_round_trip(void **state)
 	struct addr a;
 	assert_int_equal(addr_parse(SPAN_LIT("example.org"), 1, &a), -1);
 	assert_int_equal(addr_parse(SPAN_LIT("192.0.2.256"), 1, &a), -1);
+	assert_int_equal(addr_parse_port(SPAN_LIT("192.0.2.7:9060"), &a), 0);
+	assert_true(a.family == 4 && a.port == 9060 && a.ip[3] == 7);
+	assert_int_equal(addr_parse_port(SPAN_LIT("[2001:db8::7]:1"), &a), 0);
+	assert_true(a.family == 6 && a.port == 1 && a.ip[15] == 7);
+	static const char *const no_port[] = {"", ":", ":5", "192.0.2.7", "192.0.2.7:", "192.0.2.7:0", "192.0.2.7:65536", "2001:db8::7:1", "[2001:db8::7]", "x:1", "192.0.2.7: 1"};
+	for (size_t i = 0; i < sizeof no_port / sizeof no_port[0]; i++)
+		assert_int_equal(addr_parse_port(span_z(no_port[i]), &a), -1);
 }
 
 static const struct test_case cases[] = {

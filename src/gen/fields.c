@@ -184,6 +184,13 @@ static int check_text(const struct field_desc *f, struct span s, struct field_er
 			return 0;
 		field_error_set(err, f->name, "holds what is no address or network", "write 192.0.2.7, 198.51.100.0/24, 2001:db8::/32");
 		return -1;
+	case CHECK_ENDPOINT: {
+		struct addr a;
+		if (addr_parse_port(s, &a) == 0)
+			return 0;
+		field_error_set(err, f->name, "is no IP address with a port", "write 192.0.2.7:9060 or [2001:db8::7]:9060");
+		return -1;
+	}
 	}
 	return -1;
 }

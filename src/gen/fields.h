@@ -6,7 +6,7 @@
 #include "base/text.h"
 
 enum field_type { FIELD_TEXT, FIELD_INT, FIELD_BOOL, FIELD_ENUM, FIELD_SEALED };
-enum field_check { CHECK_NONE, CHECK_DIGITS, CHECK_HOST, CHECK_MAC, CHECK_CODECS, CHECK_NUMBERS, CHECK_NETS };
+enum field_check { CHECK_NONE, CHECK_DIGITS, CHECK_HOST, CHECK_MAC, CHECK_CODECS, CHECK_NUMBERS, CHECK_NETS, CHECK_ENDPOINT };
 
 struct field_desc {
 	const char *name;

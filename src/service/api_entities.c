@@ -336,9 +336,30 @@ void api_devices(struct service *s, const struct http_request *rq, struct span i
 	site_unref(site);
 }
 
+/* The collector's key: a text of up to 32 printable characters, empty to have none. */
+static int set_hep_key(struct service *s, struct site_settings *st, const json_t *v, struct http_response *rs)
+{
+	unsigned char nonce[12];
+	struct span key = span_z(json_string_value(v));
+	if (!json_is_string(v) || key.n > 32) {
+		api_error(rs, 422, "the key is a text of at most 32 characters", "hep_key", "give the collector's, or an empty text for none");
+		return -1;
+	}
+	st->hep_key_sealed[0] = '\0';
+	if (!key.n)
+		return 0;
+	s->ports.random(s->ports.ctx, nonce, sizeof nonce);
+	struct text t = TEXT_ARRAY(st->hep_key_sealed);
+	if (seal(&s->key, "hep", key, nonce, &t) != 0 || !text_end(&t)) {
+		api_error(rs, 500, "the key could not be sealed", "hep_key", "report this");
+		return -1;
+	}
+	return 0;
+}
+
 void api_settings(struct service *s, const struct http_request *rq, struct http_response *rs)
 {
-	static const char *const verbs[] = {"id", "revision", NULL};
+	static const char *const verbs[] = {"id", "revision", "hep_key", NULL};
 	struct site *site = s->ports.site(s->ports.ctx);
 	struct site_change c = {.kind = CHANGE_SETTINGS, .settings = *site_settings_of(site)};
 	struct field_error err;
@@ -347,6 +368,9 @@ void api_settings(struct service *s, const struct http_request *rq, struct http_
 	c.if_revision = base_revision(rq, c.settings.revision);
 	if (rq->method == HTTP_PATCH) {
 		if (!(body = body_of(rq, rs)) || apply(&site_settings_desc, &c.settings, body, verbs, rs) != 0)
+			goto out;
+		json_t *key = json_object_get(body, "hep_key");
+		if (key && set_hep_key(s, &c.settings, key, rs) != 0)
 			goto out;
 		if (site_settings_validate(&c.settings, &err) != 0) {
 			api_error(rs, 422, err.what, err.field, err.mend);
@@ -366,7 +390,7 @@ void api_settings(struct service *s, const struct http_request *rq, struct http_
 	api_grow(&o, 4096);
 	text_putc(&o.t, '{');
 	entity_json_members(&site_settings_desc, &c.settings, &o.t);
-	text_putc(&o.t, '}');
+	text_fmt(&o.t, ",\"has_hep_key\":%s}", c.settings.hep_key_sealed[0] ? "true" : "false");
 	api_send(rs, 200, &o);
 out:
 	json_decref(body);

@@ -34,13 +34,17 @@ static uint32_t settled_phones(const struct world *w)
 
 static void restore(struct world *w)
 {
-	for (uint32_t i = 0; i < w->disk.n_bind; i++) {
-		struct cell_in in = {.kind = CELL_IN_BINDING, .u.binding = w->disk.bind[i]};
+	for (uint32_t i = 0; i < w->disk.bind.n; i++) {
+		struct cell_in in = {.kind = CELL_IN_BINDING, .u.binding = *(struct binding_row *)behind_row(&w->disk.bind, i)};
 		in.u.binding.flow.conn = 0;
 		world_cell(w, &in);
 	}
-	for (uint32_t i = 0; i < w->disk.n_sub; i++) {
-		struct cell_in in = {.kind = CELL_IN_SUBSCRIPTION, .u.subscription = w->disk.sub[i]};
+	for (uint32_t i = 0; i < w->disk.sub.n; i++) {
+		struct cell_in in = {.kind = CELL_IN_SUBSCRIPTION, .u.subscription = *(struct subscription_row *)behind_row(&w->disk.sub, i)};
+		world_cell(w, &in);
+	}
+	for (uint32_t i = 0; i < w->disk.ban.n; i++) {
+		struct cell_in in = {.kind = CELL_IN_BAN, .u.ban = *(struct ban_row *)behind_row(&w->disk.ban, i)};
 		world_cell(w, &in);
 	}
 	uint32_t have = cell_counts(w->cell).bindings, least = settled_phones(w);

@@ -4,9 +4,6 @@
 
 #include <stdlib.h>
 
-/* Registrations are written behind in batches (store: BINDING_WINDOW_MS and the commit). */
-enum { BINDING_BEHIND_US = 400000 };
-
 /* ---- CDRs --------------------------------------------------------------------------------------------------------- */
 
 void disk_cdr_queued(struct world *w, uint64_t token, uint32_t row, const struct cdr_state *v)
@@ -41,67 +38,46 @@ void disk_cdr_done(struct world *w, uint64_t token)
 	}
 }
 
-/* ---- registrations -------------------------------------------------------------------------------------------------- */
+/* ---- what is written behind -------------------------------------------------------------------------------------------------- */
 
-static bool same_key(const struct binding_row *a, const struct binding_row *b)
+static bool same_binding(const void *x, const void *y)
 {
+	const struct binding_row *a = x, *b = y;
 	return strcmp(a->extension, b->extension) == 0 && strcmp(a->contact, b->contact) == 0 && strcmp(a->instance, b->instance) == 0;
 }
 
-static void binding_synced(struct disk *d, const struct binding_write *b)
+static bool same_sub(const void *x, const void *y)
 {
-	uint32_t i = 0;
-	while (i < d->n_bind && !same_key(&d->bind[i], &b->row))
-		i++;
-	if (b->gone) {
-		if (i < d->n_bind)
-			d->bind[i] = d->bind[--d->n_bind];
-		return;
-	}
-	if (i == d->n_bind && d->n_bind == d->cap_bind) {
-		d->cap_bind = d->cap_bind ? d->cap_bind * 2 : 64;
-		d->bind = world_grown(d->bind, d->cap_bind * sizeof *d->bind);
-	}
-	d->bind[i] = b->row;
-	d->n_bind += i == d->n_bind;
+	const struct subscription_row *a = x, *b = y;
+	return strcmp(a->local_tag, b->local_tag) == 0;
+}
+
+static bool same_ban(const void *x, const void *y)
+{
+	const struct ban_row *a = x, *b = y;
+	return addr_same_ip(&a->source, &b->source);
+}
+
+void disk_init(struct disk *d)
+{
+	d->bind = (struct sim_behind){.row_bytes = sizeof(struct binding_row), .same = same_binding};
+	d->sub = (struct sim_behind){.row_bytes = sizeof(struct subscription_row), .same = same_sub};
+	d->ban = (struct sim_behind){.row_bytes = sizeof(struct ban_row), .same = same_ban};
 }
 
 void disk_clock(struct world *w)
 {
 	struct disk *d = &w->disk;
 	int64_t by_ms = (w->wall_minus_mono - d->wall_minus_mono) / 1000;
-	for (uint32_t i = 0; i < d->n_bind; i++)
-		d->bind[i].expires_wall_ms += by_ms;
-	for (uint32_t i = 0; i < d->n_sub; i++) {
-		d->sub[i].expires_wall_ms += by_ms;
-		d->sub[i].written_wall_ms += by_ms;
+	for (uint32_t i = 0; by_ms && i < d->bind.n; i++)
+		((struct binding_row *)behind_row(&d->bind, i))->expires_wall_ms += by_ms;
+	for (uint32_t i = 0; by_ms && i < d->sub.n; i++) {
+		((struct subscription_row *)behind_row(&d->sub, i))->expires_wall_ms += by_ms;
+		((struct subscription_row *)behind_row(&d->sub, i))->written_wall_ms += by_ms;
 	}
+	for (uint32_t i = 0; by_ms && i < d->ban.n; i++)
+		((struct ban_row *)behind_row(&d->ban, i))->until_wall_ms += by_ms;
 	d->wall_minus_mono = w->wall_minus_mono;
-}
-
-static void sync_due(struct world *w)
-{
-	struct disk *d = &w->disk;
-	uint32_t n = 0;
-	disk_clock(w);
-	while (n < d->n_wait && d->wait[n].due_us <= w->now)
-		binding_synced(d, &d->wait[n++]);
-	if (n)
-		memmove(d->wait, d->wait + n, (d->n_wait - n) * sizeof *d->wait);
-	d->n_wait -= n;
-}
-
-void disk_binding(struct world *w, const struct binding_row *row, bool gone)
-{
-	struct disk *d = &w->disk;
-	if (!d->on)
-		return;
-	sync_due(w);
-	if (d->n_wait == d->cap_wait) {
-		d->cap_wait = d->cap_wait ? d->cap_wait * 2 : 64;
-		d->wait = world_grown(d->wait, d->cap_wait * sizeof *d->wait);
-	}
-	d->wait[d->n_wait++] = (struct binding_write){w->now + BINDING_BEHIND_US, gone, *row};
 }
 
 /* ---- the crash -------------------------------------------------------------------------------------------------------- */
@@ -113,12 +89,9 @@ void disk_tear(struct world *w)
 	for (uint32_t i = 0; i < keep; i++)
 		cdr_synced(w, &d->cdr[i]);
 	d->n_cdr = 0;
-	sync_due(w);
-	keep = d->n_wait ? (uint32_t)rng_below(&w->rng_store, d->n_wait + 1) : 0;
-	for (uint32_t i = 0; i < keep; i++)
-		binding_synced(d, &d->wait[i]);
-	d->n_wait = 0;
-	disk_subs_tear(w);
+	behind_tear(w, &d->bind);
+	behind_tear(w, &d->sub);
+	behind_tear(w, &d->ban);
 }
 
 /* At the next start: what is there is there; open rows are closed as interrupted, as store_close_open_cdrs does. */
@@ -146,7 +119,7 @@ void disk_reopen(struct world *w)
 void disk_free(struct world *w)
 {
 	free(w->disk.cdr);
-	free(w->disk.bind);
-	free(w->disk.wait);
-	disk_subs_free(w);
+	behind_free(&w->disk.bind);
+	behind_free(&w->disk.sub);
+	behind_free(&w->disk.ban);
 }

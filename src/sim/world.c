@@ -95,21 +95,23 @@ static void pass(struct world *w, const struct cell_out *o)
 	case CELL_OUT_BINDING:
 		trace_binding(w, o->u.binding);
 		w->bindings_written++;
-		disk_binding(w, o->u.binding, false);
+		behind_put(w, &w->disk.bind, o->u.binding, false);
 		break;
 	case CELL_OUT_BINDING_GONE:
 		trace_binding(w, o->u.binding);
 		w->bindings_gone++;
-		disk_binding(w, o->u.binding, true);
+		behind_put(w, &w->disk.bind, o->u.binding, true);
 		break;
 	case CELL_OUT_SUBSCRIPTION:
 	case CELL_OUT_SUBSCRIPTION_GONE:
 		trace_hash_add(&w->trace, o->u.subscription->local_tag, strlen(o->u.subscription->local_tag));
 		trace_hash_u64(&w->trace, o->u.subscription->cseq);
-		disk_subscription(w, o->u.subscription, o->kind == CELL_OUT_SUBSCRIPTION_GONE);
+		behind_put(w, &w->disk.sub, o->u.subscription, o->kind == CELL_OUT_SUBSCRIPTION_GONE);
 		break;
 	case CELL_OUT_BAN:
 	case CELL_OUT_BAN_GONE:
+		behind_put(w, &w->disk.ban, o->u.ban, o->kind == CELL_OUT_BAN_GONE);
+		break;
 	case CELL_OUT_SOURCE:
 	case CELL_OUT_PROGRESS:
 	case CELL_OUT_ANSWER:
@@ -389,6 +391,7 @@ int world_init(struct world *w, const struct sim_opts *o, uint32_t n_phones, con
 	w->rng_service = rng_seed(o->seed, 5);
 	w->rng_store = rng_seed(o->seed, 6);
 	slab_init(&w->slab, 0);
+	disk_init(&w->disk);
 	w->sab.which = -1;
 	if (n_phones == 0 || n_phones > SIM_MAX_PHONES) {
 		*error = "phones: 1 to 8000";

@@ -148,15 +148,14 @@ struct cdr_write {
 	uint32_t row; /* index in cdr_table */
 	struct cdr_state v;
 };
-struct binding_write {
-	int64_t due_us;
-	bool gone;
-	struct binding_row row;
-};
-struct sub_write {
-	int64_t due_us;
-	bool gone;
-	struct subscription_row row;
+/* A table that is written behind (behind.c). */
+struct sim_behind {
+	size_t row_bytes;
+	bool (*same)(const void *a, const void *b); /* one key */
+	unsigned char *row; /* synced */
+	uint32_t n, cap;
+	unsigned char *wait;
+	uint32_t n_wait, cap_wait;
 };
 struct disk {
 	bool on; /* registrations are kept only where a crash may come */
@@ -164,14 +163,7 @@ struct disk {
 	uint64_t seq;
 	struct cdr_write *cdr; /* not synced yet, in the order of writing */
 	uint32_t n_cdr, cap_cdr;
-	struct binding_row *bind; /* synced */
-	uint32_t n_bind, cap_bind;
-	struct binding_write *wait;
-	uint32_t n_wait, cap_wait;
-	struct subscription_row *sub; /* disk_subs.c: the same for subscriptions */
-	uint32_t n_sub, cap_sub;
-	struct sub_write *sub_wait;
-	uint32_t n_sub_wait, cap_sub_wait;
+	struct sim_behind bind, sub, ban;
 };
 
 /* ---- sabotage (sabotage.c) ----------------------------------------------------------------------------------- */
@@ -284,14 +276,17 @@ void world_restart(struct world *w);
 /* disk.c */
 void disk_cdr_queued(struct world *w, uint64_t token, uint32_t row, const struct cdr_state *v);
 void disk_cdr_done(struct world *w, uint64_t token);
-void disk_subscription(struct world *w, const struct subscription_row *row, bool gone);
-void disk_subs_tear(struct world *w);
-void disk_subs_free(struct world *w);
-void disk_binding(struct world *w, const struct binding_row *row, bool gone);
 void disk_clock(struct world *w); /* the times of what is synced move with the wall clock */
+void disk_init(struct disk *d);
 void disk_tear(struct world *w);
 void disk_reopen(struct world *w);
 void disk_free(struct world *w);
+
+/* behind.c */
+void behind_put(struct world *w, struct sim_behind *b, const void *row, bool gone);
+void behind_tear(struct world *w, struct sim_behind *b);
+void *behind_row(const struct sim_behind *b, uint32_t i); /* the i-th that is synced */
+void behind_free(struct sim_behind *b);
 
 /* net.c */
 void net_udp(struct world *w, const struct addr *from, const struct addr *to, struct span bytes, int32_t origin, bool rtp);

@@ -94,6 +94,15 @@ int store_audit_write(struct store *s, const struct audit_entry *e)
 	return append(s->st[ST_AUDIT_LAST], s->st[ST_AUDIT], &s->audit_key, e);
 }
 
+void store_audit_tell(struct store *s)
+{
+	sqlite3_stmt *last = s->st[ST_AUDIT_LAST];
+	char head[AUDIT_HASH + 1] = "";
+	if (sqlite3_step(last) == SQLITE_ROW && span_copyz(column(last, 1), head, sizeof head))
+		log_event(s->log, LOG_INFO, "audit.head", LOG_I("row", sqlite3_column_int64(last, 0)), LOG_Z("hash", head));
+	sqlite3_reset(last);
+}
+
 int store_audit_append(sqlite3 *db, const struct audit_key *key, const struct audit_entry *e)
 {
 	sqlite3_stmt *last = NULL, *put = NULL;

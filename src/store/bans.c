@@ -24,20 +24,21 @@ int store_prune_bans(struct store *s)
 	return store_run(s->rg[RG_BAN_PRUNE]);
 }
 
+struct ban_walk {
+	void (*each)(void *ctx, const struct ban_row *r);
+	void *ctx;
+};
+
+static void on_row(void *ctx, sqlite3_stmt *st)
+{
+	const struct ban_walk *w = ctx;
+	struct ban_row r = {.until_wall_ms = sqlite3_column_int64(st, 1)};
+	if (addr_parse(span_mem(sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0)), 0, &r.source) == 0)
+		w->each(w->ctx, &r);
+}
+
 int store_load_bans(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct ban_row *r), void *ctx)
 {
-	sqlite3 *db = store_open_file(s->dir, "registrations.db", SQLITE_OPEN_READONLY);
-	sqlite3_stmt *st = NULL;
-	int rc = db ? sqlite3_prepare_v2(db, "SELECT source, until_ms FROM ban WHERE until_ms > ? ORDER BY source", -1, &st, NULL) : SQLITE_CANTOPEN;
-	if (rc == SQLITE_OK) {
-		sqlite3_bind_int64(st, 1, wall_ms);
-		while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-			struct ban_row r = {.until_wall_ms = sqlite3_column_int64(st, 1)};
-			if (addr_parse(span_mem(sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0)), 0, &r.source) == 0)
-				each(ctx, &r);
-		}
-	}
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return rc == SQLITE_DONE ? 0 : -1;
+	struct ban_walk w = {each, ctx};
+	return store_walk(s, "SELECT source, until_ms FROM ban WHERE until_ms > ? ORDER BY source", wall_ms, on_row, &w);
 }

@@ -52,6 +52,7 @@ int store_clock_follow(struct store *s)
 	if (!ok || store_run(s->rg[RG_COMMIT]) != 0)
 		return -1;
 	s->clock = now;
+	s->moved_ms += by;
 	if (by)
 		log_event(s->log, LOG_WARN, "store.clock_moved", LOG_I("seconds", by / 1000), LOG_Z("mend", "none needed: the times of registrations were moved with it"));
 	return 0;

@@ -59,6 +59,8 @@ const char *const store_stmt_sql[ST_N] = {
 	[ST_EXT_READ] = EXTENSION_SELECT " WHERE id = ?",
 	[ST_DEV_READ] = DEVICE_SELECT " WHERE id = ?",
 	[ST_DEV_OF] = "SELECT id FROM device WHERE extension = ? ORDER BY id LIMIT 1",
+	[ST_CDR_MOVE] = "UPDATE cdr SET start_ms = start_ms + ?1, ring_at_ms = ring_at_ms + iif(ring_at_ms > 0, ?1, 0), "
+			"answer_ms = answer_ms + iif(answer_ms > 0, ?1, 0) WHERE closed = 0",
 	[ST_CDR_OPEN] = "SELECT 1 FROM cdr WHERE closed = 0 LIMIT 1",
 	[ST_SETTINGS_FIND] = "SELECT id, revision FROM site_settings WHERE id = 1",
 	[ST_SETTINGS_INSERT] = SITE_SETTINGS_INSERT,
@@ -319,6 +321,7 @@ static int open_main(struct store *s, struct store_error *err)
 		fail_sqlite(err, path, s->db, rc);
 		return -1;
 	}
+	store_audit_tell(s);
 	return open_db(path, &s->rd, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", err);
 }
 

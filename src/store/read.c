@@ -111,22 +111,38 @@ int store_load_site(struct store *s, const struct site_key *key, struct site **o
 }
 
 /* The registrations' file has the writer's connection only: it is read before there is anything to write. */
-int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx)
+int store_walk(struct store *s, const char *sql, int64_t wall_ms, void (*row)(void *ctx, sqlite3_stmt *st), void *ctx)
 {
 	sqlite3 *db = store_open_file(s->dir, "registrations.db", SQLITE_OPEN_READONLY);
 	sqlite3_stmt *st = NULL;
-	struct binding_row b;
-	int rc = db ? sqlite3_prepare_v2(db, "SELECT " BINDING_COLUMNS " FROM binding WHERE expires_ms > ? ORDER BY extension, registered_ms", -1, &st, NULL)
-		    : SQLITE_CANTOPEN;
+	int rc = db ? sqlite3_prepare_v2(db, sql, -1, &st, NULL) : SQLITE_CANTOPEN;
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(st, 1, wall_ms);
 		while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-			if (store_read_binding(st, &b) == 0)
-				each(ctx, &b);
+			row(ctx, st);
 	}
 	sqlite3_finalize(st);
 	sqlite3_close(db);
 	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+struct binding_walk {
+	void (*each)(void *ctx, const struct binding_row *b);
+	void *ctx;
+};
+
+static void on_binding(void *ctx, sqlite3_stmt *st)
+{
+	const struct binding_walk *w = ctx;
+	struct binding_row b;
+	if (store_read_binding(st, &b) == 0)
+		w->each(w->ctx, &b);
+}
+
+int store_load_bindings(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct binding_row *b), void *ctx)
+{
+	struct binding_walk w = {each, ctx};
+	return store_walk(s, "SELECT " BINDING_COLUMNS " FROM binding WHERE expires_ms > ? ORDER BY extension, registered_ms", wall_ms, on_binding, &w);
 }
 
 /* Wall clock, ms; 0: not known. */

@@ -43,7 +43,7 @@ struct change_job {
 };
 
 enum stmt_kind {
-	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_CDR_OPEN, ST_AUDIT, ST_AUDIT_LAST,
+	ST_BEGIN, ST_COMMIT, ST_ROLLBACK, ST_SAVE, ST_RELEASE, ST_BACK, ST_CDR, ST_CDR_OPEN, ST_CDR_MOVE, ST_AUDIT, ST_AUDIT_LAST,
 	ST_SETTINGS_READ, ST_EXT_READ, ST_DEV_READ, ST_DEV_OF,
 	ST_SETTINGS_FIND, ST_SETTINGS_INSERT, ST_SETTINGS_UPDATE,
 	ST_EXT_FIND, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE,
@@ -90,6 +90,7 @@ struct store {
 	/* the writer's own */
 	struct store_clock clock;
 	char boot[BOOT_ID];
+	int64_t moved_ms; /* by which the clock moved while the switch ran, and the times of open calls not yet */
 	int64_t cdr_due_ms, behind_due_ms, life_due_ms;
 	uint32_t last_of[CDR_BATCH * 2]; /* id hash -> batch place + 1 of the newest row with this id */
 	bool cdr_failing, behind_failing;
@@ -103,6 +104,8 @@ void store_fail(struct store_error *err, const char *fmt, ...) __attribute__((fo
 int64_t store_now_ms(void); /* monotonic */
 /* A connection of the caller's own to a file of the site; NULL: not opened. The caller closes it. */
 sqlite3 *store_open_file(const char *dir, const char *name, int flags);
+/* Each row of a table of registrations.db whose one parameter is the time. 0 or -1. */
+int store_walk(struct store *s, const char *sql, int64_t wall_ms, void (*row)(void *ctx, sqlite3_stmt *st), void *ctx);
 /* Does a checking pragma say "ok"? If not, why has what it said (NULL: not asked). */
 enum { STORE_WHY = 200 };
 bool store_check(sqlite3 *db, const char *pragma, char why[STORE_WHY]);
@@ -160,6 +163,7 @@ struct audit_row {
 #define STORE_AUDIT_ROWS "SELECT id, wall_ms, revision, actor, source, what, entity, key, value, hash FROM audit"
 struct audit_row store_audit_row_of(sqlite3_stmt *st); /* of STORE_AUDIT_ROWS; its texts live until the next step */
 struct audit_key store_audit_key(const struct site_key *k);
+void store_audit_tell(struct store *s); /* its head into the log: at the start, by the opener */
 /* One row behind the last, on any connection, inside its transaction. 0 or -1. */
 int store_audit_append(sqlite3 *db, const struct audit_key *key, const struct audit_entry *e);
 /* Rows of older versions get their place in the keyed chain; hashed: they have SHA-256 hashes, which are checked first. An SQLite code. */

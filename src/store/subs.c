@@ -75,20 +75,21 @@ static bool read_row(sqlite3_stmt *st, struct subscription_row *r)
 	return true;
 }
 
+struct sub_walk {
+	void (*each)(void *ctx, const struct subscription_row *r);
+	void *ctx;
+};
+
+static void on_row(void *ctx, sqlite3_stmt *st)
+{
+	const struct sub_walk *w = ctx;
+	struct subscription_row r;
+	if (read_row(st, &r))
+		w->each(w->ctx, &r);
+}
+
 int store_load_subscriptions(struct store *s, int64_t wall_ms, void (*each)(void *ctx, const struct subscription_row *r), void *ctx)
 {
-	sqlite3 *db = store_open_file(s->dir, "registrations.db", SQLITE_OPEN_READONLY);
-	sqlite3_stmt *st = NULL;
-	struct subscription_row r;
-	int rc = db ? sqlite3_prepare_v2(db, "SELECT " SUB_COLUMNS " FROM subscription WHERE expires_ms > ? ORDER BY local_tag", -1, &st, NULL)
-		    : SQLITE_CANTOPEN;
-	if (rc == SQLITE_OK) {
-		sqlite3_bind_int64(st, 1, wall_ms);
-		while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-			if (read_row(st, &r))
-				each(ctx, &r);
-	}
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return rc == SQLITE_DONE ? 0 : -1;
+	struct sub_walk w = {each, ctx};
+	return store_walk(s, "SELECT " SUB_COLUMNS " FROM subscription WHERE expires_ms > ? ORDER BY local_tag", wall_ms, on_row, &w);
 }

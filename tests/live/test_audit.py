@@ -23,6 +23,10 @@ def test_changes_are_told_and_a_broken_row_is_named(daemon):
     assert get(daemon, "/api/v1/audit?limit=1")[0]["id"] == rows[0]["id"]
     assert '"old":"Ann"' in daemon.cli("audit", "list", "--entity", "extension").stdout
     assert daemon.cli("audit", "verify").stdout.startswith("whole: ")
+    head = json.loads(daemon.cli("--json", "audit", "verify").stdout)["head"]
+    daemon.stop()
+    daemon.start()
+    assert "event=audit.head" in daemon.log and f"hash={head}" in daemon.log  # an older copy of the file would not have it
     daemon.stop()
     with sqlite3.connect(daemon.site / "strowger.db") as db:
         db.execute("DROP TRIGGER audit_stays")
