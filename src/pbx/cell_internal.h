@@ -16,10 +16,11 @@
 #include "sip/dialog/dialog.h"
 #include "sip/dialog/offer.h"
 #include "sip/event/event.h"
+#include "sip/msg/refer.h"
 #include "sip/sdp/sdp.h"
 #include "sip/txn/txn.h"
 
-enum { SECOND_US = 1000000, MEDIA_STATS_WAIT_US = 2 * SECOND_US, MAX_WORKERS = 64, MAX_RELAYED = 4 };
+enum { SECOND_US = 1000000, MEDIA_STATS_WAIT_US = 2 * SECOND_US, MAX_WORKERS = 64, MAX_RELAYED = 4, MAX_TRANSFERS = 50 /* of one call */ };
 
 /* Timers of the cell; the transaction layer has its own range. */
 enum cell_timer { TIMER_BINDING = 1, TIMER_RING, TIMER_STATS, TIMER_RETRY, TIMER_CDR, TIMER_SESSION, TIMER_RELIABLE };
@@ -237,6 +238,7 @@ struct leg {
 	int64_t started_us, rang_us, answered_us;
 	uint16_t cause;
 	uint16_t refers;           /* REFERs of this dialog that have a subscription */
+	enum { MOVED_NOT, MOVED_DUE, MOVED_OFFERED } moved; /* it has another party now, and is to be offered that one's description, off hold */
 	bool ended, bridged;
 	bool reaped;               /* on the list of the step's end */
 	struct leg *reap_next;
@@ -277,6 +279,14 @@ struct call {
 	int max_forwards;
 	int64_t started_us, answered_us;
 	struct timer ring;
+	bool emergency;
+	/* A transfer under way (refer.c): its target rings in this call, beside the two who talk. */
+	bool referring;
+	uint16_t refer_best;        /* best refusal of the target so far */
+	struct leg *refer_by, *refer_kept; /* who asked for it (NULL: has hung up since); who is to be connected */
+	handle refer_sub;           /* who asked hears of it; 0: nobody */
+	uint8_t transfers;          /* so far */
+	char refer_to[64];          /* what the target was dialled as */
 };
 
 /* ---- the cell ------------------------------------------------------------------------------------------------ */
@@ -453,6 +463,9 @@ void leg_drop_requests(struct cell *c, struct leg *l);
 void leg_end(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by);
 /* leg_end and the event HANGUP (a waiting INVITE is answered with status). */
 void leg_hang(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by);
+/* The same for who transferred: it is left time to hear of it and to hang up by itself. */
+void leg_hang_later(struct cell *c, struct leg *l, uint16_t cause);
+void put_party(struct cell *c, const struct sip_flow *flow, const char *name, const char *number); /* "name" <sip:number@us> */
 void leg_gone(struct cell *c, struct leg *l);
 void leg_reap(struct cell *c, struct leg *l);
 void leg_free(struct cell *c, struct leg *l);
@@ -529,7 +542,45 @@ uint16_t cause_of(uint16_t status);
  * same phone rings, if there is one that does not yet. */
 void fork_next_flow(struct cell *c, struct leg *l);
 void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext);
+/* The target of a transfer rings beside `kept`. 0, or the status that tells why nobody rings. */
+uint16_t fork_transfer(struct cell *c, struct call *k, const struct site_extension *ext, struct leg *kept);
+bool call_direct_wanted(const struct cell *c, const struct site_extension *e); /* its voice need not pass through us */
 void test_answer(struct cell *c, struct call *k);
+
+bool leg_is_pending(const struct leg *l); /* a called party that may still answer */
+bool call_connect_media(struct cell *c, struct call *k, struct leg *l, const struct sdp_media *m);
+/* Takes the leg out of its call and makes it one of k's. */
+void leg_move(struct leg *l, struct call *k);
+/* Direction and address as before a hold: what is offered anew must not stick to it. NULL stays NULL; no address: NULL. */
+const struct sdp_media *plan_opened(const struct sdp_media *m, struct sdp_media *open);
+struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
+uint16_t caller_offer(struct cell *c, struct leg *l, const struct sip_msg *req);
+void name_of_device(const struct site_device *d, struct text *t);
+void call_no_room(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const char *what);
+
+/* refer.c: REFER (RFC 3515, 5589). The target rings in the same call; who it is connected to keeps talking until it answers. */
+void refer_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from);
+void refer_progress(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
+void refer_answered(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
+void refer_refused(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
+/* Who asked for a transfer that is under way hangs up: that is no end as any other. */
+static inline bool refer_by(const struct leg *l)
+{
+	return l->call->referring && l->call->refer_by == l;
+}
+/* A party of the call hung up or is lost. True: the transfer goes on without it. */
+bool refer_left(struct cell *c, struct call *k, struct leg *l);
+void refer_no_answer(struct cell *c, struct call *k);
+void refer_dropped(struct cell *c, struct call *k, uint16_t status); /* the call ends: who asked is told */
+void refer_moved(struct cell *c, struct leg *l); /* it has taken the new description, or will not */
+void refer_settled(struct cell *c, struct leg *l); /* an offer of ours to it is through, whatever it was for */
+/* `in` talks with `kept` from now on, in the place of whom it had; media and names follow. False: no room for the media. */
+bool refer_join(struct cell *c, struct call *k, struct leg *kept, struct leg *in);
+
+/* replaces.c: INVITE with Replaces (RFC 3891) */
+/* Whose dialog with us it is, or NULL; named by either side's tag as its own. */
+struct leg *replaces_leg(const struct cell *c, const struct sip_replaces *r);
+void replaces_invite(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who, uint64_t merge);
 
 /* route.c */
 bool route_is_emergency(const struct cell *c, struct span user);

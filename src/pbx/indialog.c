@@ -85,6 +85,8 @@ void indialog_request(struct cell *c, txn_id id, struct leg *l, const struct sip
 		prack_request(c, id, l, req, from);
 	} else if (req->method == SIP_INFO) {
 		pass_on(c, id, l, req, from);
+	} else if (req->method == SIP_REFER) {
+		refer_request(c, id, l, req, from);
 	} else {
 		reply_begin(c, req, from, 405, span_z(l->tag));
 		sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);

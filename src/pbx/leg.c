@@ -2,7 +2,7 @@
 #include "pbx/cell_internal.h"
 #include "pbx/watch.h"
 
-enum { BYE_TRIES = 16, BYE_AGAIN_US = 2 * SECOND_US };
+enum { BYE_TRIES = 16, BYE_AGAIN_US = 2 * SECOND_US, TRANSFEROR_BYE_US = 3 * SECOND_US };
 
 struct leg *leg_by_tag(const struct cell *c, struct span tag)
 {
@@ -66,6 +66,20 @@ static void unlink_leg(struct leg *l)
 		k->winner = NULL;
 	if (k->early == l)
 		k->early = NULL;
+	if (k->refer_by == l)
+		k->refer_by = NULL;
+	if (k->refer_kept == l)
+		k->refer_kept = NULL;
+	l->next = NULL;
+}
+
+void leg_move(struct leg *l, struct call *k)
+{
+	unlink_leg(l);
+	l->call = k;
+	*(k->last ? &k->last->next : &k->first) = l;
+	k->last = l;
+	k->n_legs++;
 }
 
 void leg_free(struct cell *c, struct leg *l)
@@ -151,6 +165,20 @@ void leg_hang(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, ui
 	struct leg_arg arg = {.status = status};
 	leg_end(c, l, cause, status, by);
 	leg_event(c, l, LEG_EV_HANGUP, &arg);
+}
+
+void leg_hang_later(struct cell *c, struct leg *l, uint16_t cause)
+{
+	if (l->state != LEG_UP) {
+		leg_hang(c, l, cause, 0, 1);
+		return;
+	}
+	if (l->unacked)
+		txn_acked(c->txn, l->unacked);
+	l->unacked = 0;
+	leg_end(c, l, cause, 0, 1);
+	l->state = LEG_CLOSING;
+	wheel_set(&c->wheel, &l->retry, c->now_us + TRANSFEROR_BYE_US);
 }
 
 /* ---- towards a caller --------------------------------------------------------------------------------------- */
@@ -243,10 +271,9 @@ void leg_send_refusal(struct cell *c, struct leg *l, uint16_t status)
 
 /* ---- towards a called party --------------------------------------------------------------------------------- */
 
-static void put_identity(struct cell *c, const struct leg *l)
+void put_party(struct cell *c, const struct sip_flow *flow, const char *name, const char *number)
 {
 	struct text *t = &c->b.t;
-	const char *name = l->call->caller_name;
 	if (name[0]) {
 		text_putc(t, '"');
 		for (; *name; name++) {
@@ -257,10 +284,17 @@ static void put_identity(struct cell *c, const struct leg *l)
 		text_lit(t, "\" ");
 	}
 	text_lit(t, "<sip:");
-	sip_escape_user(t, span_z(l->call->caller_number));
+	sip_escape_user(t, span_z(number));
 	text_putc(t, '@');
-	put_host(c, t, &l->flow);
+	put_host(c, t, flow);
 	text_putc(t, '>');
+}
+
+static void put_identity(struct cell *c, const struct leg *l)
+{
+	const struct call *k = l->call;
+	const struct site_extension *kept = k->referring && k->refer_kept ? site_extension_find(c->site, span_z(k->refer_kept->ext)) : NULL;
+	put_party(c, &l->flow, kept ? kept->row.name : k->caller_name, kept ? kept->row.number : k->caller_number);
 }
 
 static void put_invite(struct cell *c, struct leg *l)
@@ -290,6 +324,11 @@ static void put_invite(struct cell *c, struct leg *l)
 	sip_head(b, SIP_H_P_ASSERTED_IDENTITY);
 	put_identity(c, l);
 	sip_eol(b);
+	if (l->call->referring && l->call->refer_by) { /* RFC 3892, as far as we know it ourselves */
+		sip_head(b, SIP_H_REFERRED_BY);
+		put_party(c, &l->flow, "", l->call->refer_by->ext);
+		sip_eol(b);
+	}
 	sip_put_z(b, SIP_H_ALLOW, cell_allow);
 	sip_put_z(b, SIP_H_SUPPORTED, c->settings->reliable_provisional ? cell_supported : "timer");
 	session_put_request(c, l);

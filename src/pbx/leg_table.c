@@ -98,7 +98,7 @@ static void bye(struct cell *c, struct leg *l, const struct leg_arg *a)
 		txn_acked(c->txn, l->unacked);
 	l->unacked = 0;
 	l->dlg.state = DIALOG_ENDED;
-	leg_end(c, l, CDR_NORMAL, 0, 1);
+	leg_end(c, l, refer_by(l) ? CDR_TRANSFERRED : CDR_NORMAL, 0, 1);
 	leg_gone(c, l);
 	call_event(c, l->call, l, CALL_EV_LEFT, 0, NULL);
 }
@@ -107,6 +107,10 @@ static void bye(struct cell *c, struct leg *l, const struct leg_arg *a)
 static void bye_too(struct cell *c, struct leg *l, const struct leg_arg *a)
 {
 	reply_plain(c, a->id, l->h, a->msg, a->from, 200, span_z(l->tag));
+	if (l->state == LEG_CLOSING && !l->bye) { /* ours was not sent yet */
+		wheel_cancel(&c->wheel, &l->retry);
+		leg_gone(c, l);
+	}
 	if (l->state != LEG_IN_LEAVING)
 		return;
 	if (l->unacked)

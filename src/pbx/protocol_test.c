@@ -143,7 +143,7 @@ static void old_sequence_number(void **state)
 	send_in_dialog(w, &sa, "BYE", "", SPAN_NONE);
 	take_status(w, &a, 500);
 	sa.cseq += 2;
-	send_in_dialog(w, &sa, "REFER", "", SPAN_NONE);
+	send_in_dialog(w, &sa, "MESSAGE", "", SPAN_NONE);
 	assert_true(sip_has_token(take_status(w, &a, 405), SIP_H_ALLOW, "UPDATE"));
 	send_in_dialog(w, &sa, "BYE", "", SPAN_NONE);
 	take_status(w, &a, 200);

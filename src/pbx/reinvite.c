@@ -30,6 +30,17 @@ static bool negotiating(const struct leg *l)
 
 /* ---- our re-INVITE to the other party ------------------------------------------------------------------------ */
 
+static void put_other_party(struct cell *c, const struct leg *l)
+{
+	const struct leg *peer = call_peer(l);
+	const struct site_extension *e = peer ? site_extension_find(c->site, span_z(peer->ext)) : NULL;
+	if (!e)
+		return;
+	sip_head(&c->b, SIP_H_P_ASSERTED_IDENTITY);
+	put_party(c, &l->dlg.flow, e->row.name, e->row.number);
+	sip_eol(&c->b);
+}
+
 static bool send_offer(struct cell *c, struct leg *l)
 {
 	char branch[32];
@@ -40,6 +51,7 @@ static bool send_offer(struct cell *c, struct leg *l)
 	sip_put_z(&c->b, SIP_H_SUPPORTED, "timer");
 	session_put_request(c, l);
 	put_server(c, SIP_H_USER_AGENT);
+	put_other_party(c, l); /* it may be another one than at first */
 	if (!sip_finish(&c->b, "application/sdp", block_span(&l->offer_sdp)) ||
 	    txn_send(c->txn, text_span(&c->b.t), &l->dlg.flow, l->h, c->now_us, &l->re_out)) {
 		l->re_out = 0;
@@ -60,9 +72,17 @@ void reinvite_resync(struct cell *c, struct leg *to)
 		wheel_set(&c->wheel, &to->retry, c->now_us + SECOND_US);
 		return;
 	}
+	struct sdp_media open;
 	const struct sdp_media *m = plan_parse(c, block_span(&other->remote_sdp), &s, NULL);
-	if (m && plan_offer(c, to, m))
-		(void)send_offer(c, to);
+	if (!to->moved) {
+		if (m && plan_offer(c, to, m))
+			(void)send_offer(c, to);
+	} else if (plan_offer(c, to, plan_opened(m, &open)) && send_offer(c, to)) {
+		to->moved = MOVED_OFFERED;
+		wheel_cancel(&c->wheel, &to->retry);
+	} else {
+		refer_moved(c, to); /* it cannot be told: it keeps what it has */
+	}
 }
 
 bool reinvite_under_way(const struct leg *l)
@@ -108,13 +128,7 @@ static void offerless(struct cell *c, txn_id id, struct leg *l, const struct sip
 	struct sdp s;
 	const struct sdp_media *m = peer ? plan_parse(c, block_span(&peer->remote_sdp), &s, NULL) : NULL;
 	struct sdp_media open;
-	if (m) { /* an offer is made anew: our side of a hold must not stick to it */
-		open = *m;
-		open.dir = SDP_SENDRECV;
-		open.conn_zero = false;
-		m = open.conn.family ? &open : NULL;
-	}
-	if (!plan_offer(c, l, m)) {
+	if (!plan_offer(c, l, plan_opened(m, &open))) {
 		refuse(c, id, l, req, from, 488);
 		return;
 	}
@@ -168,7 +182,7 @@ static void offered(struct cell *c, txn_id id, struct leg *l, const struct sip_m
 bool reinvite_early(struct cell *c, struct leg *l, struct span body)
 {
 	struct call *k = l->call;
-	struct leg *other = l->inbound ? k->early : k->caller;
+	struct leg *other = k->referring ? k->refer_kept : l->inbound ? k->early : k->caller;
 	struct sdp s, o, old;
 	if (!other || k->direct || other->ended)
 		return false;
@@ -180,7 +194,7 @@ bool reinvite_early(struct cell *c, struct leg *l, struct span body)
 	if (!m || !om || !plan_answer(c, l, body, om) || !block_set(c, said, body))
 		return false;
 	media_remote(c, l, m);
-	if (k->caller && news)
+	if (k->caller && news && !k->referring) /* else it is told when the transfer is done */
 		*(l->inbound ? &k->caller->rel.news_for_peer : &k->caller->rel.news) = true;
 	return true;
 }
@@ -288,6 +302,7 @@ static void agreed(struct cell *c, txn_id id, struct leg *l, const struct sip_ms
 		offer_failed(&l->offer);
 		if (asking && asking->re_in)
 			give_up(c, asking, 488);
+		refer_settled(c, l);
 		return;
 	}
 	(void)answer_received(&l->offer);
@@ -298,9 +313,10 @@ static void agreed(struct cell *c, txn_id id, struct leg *l, const struct sip_ms
 		if (asking && asking->wanted_sdp.n) {
 			block_clear(c, &asking->wanted_sdp);
 			reinvite_resync(c, l);
-		} else if (asking && news) { /* it answered our refresh with another description */
+		} else if (asking && news && !l->moved) { /* it answered our refresh with another description */
 			reinvite_resync(c, asking);
 		}
+		refer_settled(c, l);
 		return;
 	}
 	if (!complete(c, asking, l, m))
@@ -343,6 +359,8 @@ void reinvite_response(struct cell *c, txn_id id, struct leg *l, const struct si
 			block_clear(c, &asking->wanted_sdp);
 		if (status == 491)
 			retry_after_glare(c, l);
+		else
+			refer_settled(c, l);
 	}
 }
 
@@ -384,6 +402,6 @@ void reinvite_acked(struct cell *c, struct leg *l, const struct sip_msg *msg)
 		return;
 	media_remote(c, l, m);
 	plan_note_codec(l, m);
-	if (peer && news)
+	if (peer && (news || peer->moved == MOVED_DUE))
 		reinvite_resync(c, peer);
 }
