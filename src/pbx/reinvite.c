@@ -183,15 +183,18 @@ bool reinvite_early(struct cell *c, struct leg *l, struct span body)
 {
 	struct call *k = l->call;
 	struct leg *other = k->referring ? k->refer_kept : l->inbound ? k->early : k->caller;
-	struct sdp s, o;
+	struct sdp s, o, old;
 	if (!other || k->direct || other->ended)
 		return false;
 	const struct sdp_media *m = plan_parse(c, body, &s, NULL);
 	const struct sdp_media *om = plan_parse(c, block_span(other->remote_sdp.n ? &other->remote_sdp : &other->wanted_sdp), &o, NULL);
-	if (!m || !om || !plan_answer(c, l, body, om) || !block_set(c, l->inbound && l->wanted_sdp.n ? &l->wanted_sdp : &l->remote_sdp, body))
+	struct block *said = l->inbound && l->wanted_sdp.n ? &l->wanted_sdp : &l->remote_sdp;
+	const struct sdp_media *was = plan_parse(c, block_span(said), &old, NULL);
+	bool news = m && (!was || !plan_same(m, was));
+	if (!m || !om || !plan_answer(c, l, body, om) || !block_set(c, said, body))
 		return false;
 	media_remote(c, l, m);
-	if (k->caller && !k->referring) /* else it is told when the transfer is done */
+	if (k->caller && news && !k->referring) /* else it is told when the transfer is done */
 		*(l->inbound ? &k->caller->rel.news_for_peer : &k->caller->rel.news) = true;
 	return true;
 }
