@@ -231,6 +231,15 @@ static void prefer_tcp(char *body, size_t n)
 		memcpy(body + at + 1, "TCP", 3);
 }
 
+/* Another one: the phone speaks session timers; the service writes 0. */
+static void speak_timers(char *body, size_t n)
+{
+	static const char off[] = "keepalive.sessionTimers=\"0\"";
+	ptrdiff_t at = n ? span_find(span_mem(body, n), span_z(off)) : -1;
+	if (at >= 0)
+		body[at + (ptrdiff_t)sizeof off - 3] = '1';
+}
+
 void web_ask(struct world *w, struct http_job *j)
 {
 	struct http_request rq = {.method = j->method, .path = j->path, .query = j->query, .user_agent = j->user_agent,
@@ -257,6 +266,8 @@ void web_ask(struct world *w, struct http_job *j)
 		memcpy(j->answer, rs.body.p, rs.body.n);
 		j->answer_n = rs.body.n;
 	}
+	if (w->phone[j->phone].timers)
+		speak_timers(j->answer, j->answer_n);
 	if (w->phone[j->phone].tcp)
 		prefer_tcp(j->answer, j->answer_n);
 	struct text t = TEXT_ARRAY(j->challenge);
