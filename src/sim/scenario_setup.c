@@ -12,7 +12,7 @@ struct setup {
 	struct site_settings st;
 	char ext[SCN_PHONES][8];
 	const char *model[SCN_PHONES];
-	bool off[SCN_PHONES], tcp[SCN_PHONES];
+	bool off[SCN_PHONES], tcp[SCN_PHONES], timers[SCN_PHONES];
 };
 
 bool scn_is_setup(struct span w)
@@ -57,6 +57,12 @@ static int site_line(struct setup *u, struct span rest)
 		bool num = scn_number(v, &n);
 		if (span_eqz(key, "ring_s") && num)
 			u->st.ring_s = (int32_t)n;
+		else if (span_eqz(key, "session_timer_s") && num)
+			u->st.session_timer_s = (int32_t)n;
+		else if (span_eqz(key, "session_min_s") && num)
+			u->st.session_min_s = (int32_t)n;
+		else if (span_eqz(key, "reliable_provisional") && num)
+			u->st.reliable_provisional = n != 0;
 		else if (span_eqz(key, "media"))
 			u->st.media = span_eqz(v, "direct") ? SITE_SETTINGS_MEDIA_DIRECT : SITE_SETTINGS_MEDIA_ANCHOR;
 		else if (span_eqz(key, "codecs") && span_copyz(v, u->st.codecs, sizeof u->st.codecs))
@@ -81,6 +87,8 @@ static int phone_line(struct setup *u, struct span rest)
 			u->off[n - 1] = true;
 		else if (span_eqz(key, "tcp"))
 			u->tcp[n - 1] = true;
+		else if (span_eqz(key, "timers"))
+			u->timers[n - 1] = true;
 		else if (span_eqz(key, "ext")) {
 			if (!span_copyz(scn_word(&rest), u->ext[n - 1], sizeof u->ext[0]))
 				return -1;
@@ -138,6 +146,7 @@ static int make_phones(struct scenario *s, const struct setup *u, const char **e
 			return -1;
 		w->phone[i].model = u->model[i];
 		w->phone[i].tcp = u->tcp[i];
+		w->phone[i].timers = u->timers[i];
 		if (!site_extension_find(w->site, span_z(u->ext[i])) && web_extension(w, u->ext[i], name, pin) != 0) {
 			*error = "an extension could not be made";
 			return -1;

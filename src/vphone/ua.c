@@ -17,7 +17,7 @@ static void answer_options(struct vphone *v, txn_id id, const struct sip_msg *re
 	vp_new_tag(v, tag);
 	vp_reply_begin(v, &b, req, from, 200, NULL, span_z(tag), v->n_lines ? v->line : -1);
 	sip_put_z(&b, SIP_H_ALLOW, vp_allow);
-	sip_put_z(&b, SIP_H_SUPPORTED, "100rel,replaces");
+	vp_session_supported(v, &b);
 	sip_put_z(&b, SIP_H_ACCEPT, "application/sdp,text/plain,message/sipfrag,application/dialog-info+xml");
 	sip_put_named(&b, "Accept-Encoding", SPAN_LIT("identity"));
 	if (sip_finish(&b, "", SPAN_NONE))
@@ -104,7 +104,7 @@ static void on_request(void *ctx, txn_id id, const struct sip_msg *req, const st
 {
 	struct vphone *v = ctx;
 	vp_check_request(v, req);
-	if (req->method == SIP_NOTIFY && vp_mwi_notify(v, id, req, from))
+	if (req->method == SIP_NOTIFY && (vp_mwi_notify(v, id, req, from) || vp_refer_notify(v, id, req, from)))
 		return;
 	struct vp_call *c = vp_call_by_request(v, req);
 	if (c)
@@ -168,6 +168,10 @@ static void on_response(void *ctx, txn_id id, uint64_t owner, const struct sip_m
 		if (c)
 			bye_done(v, c, resp);
 		return;
+	case VP_OWN_REFER:
+		if (c)
+			vp_refer_response(v, c, resp);
+		return;
 	case VP_OWN_NONE:
 	case VP_OWN_PRACK:
 	case VP_OWN_SERVER: return;
@@ -211,6 +215,10 @@ static void on_failure(void *ctx, txn_id id, uint64_t owner, enum txn_failure wh
 	case VP_OWN_BYE:
 		if (c)
 			bye_done(v, c, NULL);
+		return;
+	case VP_OWN_REFER:
+		if (c)
+			vp_refer_response(v, c, NULL);
 		return;
 	case VP_OWN_SERVER:
 		if (c && c->server == id)
