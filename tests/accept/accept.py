@@ -10,7 +10,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-import tls  # noqa: E402: beside this file
+import strangers  # noqa: E402: beside this file
+import tls  # noqa: E402
 import world  # noqa: E402
 os.chdir(ROOT)
 
@@ -188,6 +189,7 @@ def sanitizers():
 
 POINTS = {
     **tls.POINTS,
+    **strangers.POINTS,
     "fresh": fresh,
     "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
     "baresip": lambda: pytest(["test_baresip.py"]),
@@ -197,6 +199,7 @@ POINTS = {
     "sabotage": sabotage,
     "replay": replay,
     "loss-live": lambda: pytest(["test_loss.py"], STROWGER_CALLS="1000"),
+    "loss": world.loss,
     "bad-network": world.bad_network,
     "sim-crashes": world.sim_crashes,
     "damage": lambda: pytest(["test_damage.py"], STROWGER_FLIPS="1000"),
