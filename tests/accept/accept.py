@@ -164,7 +164,13 @@ def fuzz():
 
 
 def under_fire():
-    """Killed again and again under calls and changes, then a disk that stalls, fails and is full: every answered call and change is there."""
+    """Killed again and again under sipp's load, floods and a wrong clock, between faults of the disk: every answered call and change is there."""
+    import storm
+    return storm.point()
+
+
+def faults():
+    """Kills alone, then each fault of the disk alone, with the wait for 100 in it (R7, R9-R11)."""
     import under_fire as fire
     return fire.point()
 
@@ -211,6 +217,7 @@ POINTS = {
     "sanitizers": sanitizers,
     "budget": budget,
     "under-fire": under_fire,
+    "faults": faults,
     "bad-input": lambda: pytest(["test_bad_input.py", "test_provision.py"]),
 }
 
