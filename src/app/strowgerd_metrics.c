@@ -244,7 +244,7 @@ static void calls(const struct metrics *m, const struct metrics_view *v, struct 
 	one(t, "requests_refused_total", "counter", "Requests refused: credentials, limits, unknown numbers.", v->cell.refused_total);
 	one(t, "auth_refused_total", "counter", "Wrong credentials.", v->cell.noted.auth_refused);
 	one(t, "limits_reached_total", "counter", "Refusals because a bounded resource was full.", v->cell.noted.limits_reached);
-	family(t, "legs_ended_total", "counter", "Legs ended, by Q.850 cause (487 cancelled, 502 interrupted).");
+	family(t, "legs_ended_total", "counter", "Legs ended, by Q.850 cause (303 transferred, 487 cancelled, 502 interrupted).");
 	for (unsigned i = 0; i < CAUSES; i++)
 		if (get(&m->causes[i]) || i == 16)
 			text_fmt(t, "strowger_legs_ended_total{cause=\"%u\"} %llu\n", i, (unsigned long long)get(&m->causes[i]));

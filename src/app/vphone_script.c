@@ -229,7 +229,7 @@ static int record(struct vhost *h, const char *arg)
 static int command(struct script *s, char *verb, char *arg, const char **why)
 {
 	static const char *const verbs[] = {"offhook", "onhook", "dial", "key", "softkey", "line", "hold", "resume", "answer", "reject",
-					    "hangup", "dtmf", "reboot", "factory-reset"};
+					    "hangup", "dtmf", "reboot", "factory-reset", "blind", "transfer"};
 	if (strcmp(verb, "wait") == 0 || strcmp(verb, "expect") == 0)
 		return wait_for(s, arg, verb[0] == 'e', why);
 	if (strcmp(verb, "boot") == 0)

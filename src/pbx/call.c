@@ -67,7 +67,7 @@ uint16_t cause_of(uint16_t status)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-static void name_device(const struct site_device *d, struct text *t)
+void name_of_device(const struct site_device *d, struct text *t)
 {
 	if (d->row.mac[0]) {
 		text_z(t, d->row.mac);
@@ -77,7 +77,7 @@ static void name_device(const struct site_device *d, struct text *t)
 	}
 }
 
-static void no_room(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const char *what)
+void call_no_room(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const char *what)
 {
 	char buf[20];
 	c->noted.limits_reached++;
@@ -88,36 +88,41 @@ static void no_room(struct cell *c, txn_id id, const struct sip_msg *req, const 
 	reply_send(c, id, 0, 503, "", SPAN_NONE);
 }
 
-static struct leg *caller_leg(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who,
-			      const struct route *rt)
+/* The leg of who sends an INVITE; NULL: no room. */
+struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who)
 {
-	struct call *k = call_new(c);
-	struct leg *l = k ? leg_new(c, k, true) : NULL;
-	if (!l) {
-		if (k)
-			call_free(c, k);
+	struct leg *l = leg_new(c, k, true);
+	if (!l)
 		return NULL;
-	}
-	k->caller = l;
-	k->max_forwards = req->max_forwards > 0 ? req->max_forwards - 1 : 69;
-	memcpy(k->caller_number, who->ext->row.number, sizeof who->ext->row.number);
-	memcpy(k->caller_name, who->ext->row.name, sizeof k->caller_name);
-	memcpy(k->dialled, rt->dialled, sizeof k->dialled);
-	memcpy(k->callee, rt->dialled, sizeof k->callee - 1);
-	memcpy(l->ext, k->caller_number, sizeof l->ext);
+	memcpy(l->ext, who->ext->row.number, sizeof l->ext);
 	l->inv = id;
+	l->inv_cseq = req->cseq;
 	l->flow = *from;
 	l->device_id = who->dev->row.id;
 	txn_set_owner(c->txn, id, l->h);
 	return l;
 }
 
+static struct call *call_of(struct cell *c, const struct sip_msg *req, const struct who *who, const struct route *rt)
+{
+	struct call *k = call_new(c);
+	if (!k)
+		return NULL;
+	k->max_forwards = req->max_forwards > 0 ? req->max_forwards - 1 : 69;
+	memcpy(k->caller_number, who->ext->row.number, sizeof who->ext->row.number);
+	memcpy(k->caller_name, who->ext->row.name, sizeof k->caller_name);
+	memcpy(k->dialled, rt->dialled, sizeof k->dialled);
+	memcpy(k->callee, rt->dialled, sizeof k->callee - 1);
+	k->emergency = rt->emergency;
+	return k;
+}
+
 /* 0: go on; else the status to refuse with. */
-static uint16_t read_offer(struct cell *c, struct leg *l, const struct sip_msg *req)
+uint16_t caller_offer(struct cell *c, struct leg *l, const struct sip_msg *req)
 {
 	struct sdp s;
 	if (!req->body.n) {
-		l->call->offerless = true;
+		l->call->offerless |= l == l->call->caller;
 		return 0;
 	}
 	if (!span_istarts(sip_hdr_value(req, SIP_H_CONTENT_TYPE), SPAN_LIT("application/sdp")) || sip_hdr(req, SIP_H_CONTENT_ENCODING))
@@ -128,7 +133,7 @@ static uint16_t read_offer(struct cell *c, struct leg *l, const struct sip_msg *
 	return block_set(c, &l->wanted_sdp, req->body) ? 0 : 503;
 }
 
-static bool direct_wanted(const struct cell *c, const struct site_extension *e)
+bool call_direct_wanted(const struct cell *c, const struct site_extension *e)
 {
 	switch (e->row.media) {
 	case EXTENSION_MEDIA_SITE: return c->settings->media == SITE_SETTINGS_MEDIA_DIRECT;
@@ -149,7 +154,7 @@ static void go(struct cell *c, struct call *k, const struct route *rt, const str
 		call_refuse(c, k, rt->kind == ROUTE_BAD ? 484 : 404, CDR_UNALLOCATED);
 		return;
 	case ROUTE_EXTENSION:
-		k->direct = !k->offerless && direct_wanted(c, rt->ext) && direct_wanted(c, who->ext);
+		k->direct = !k->offerless && call_direct_wanted(c, rt->ext) && call_direct_wanted(c, who->ext);
 		break;
 	case ROUTE_TEST:
 		k->test = rt->source;
@@ -184,33 +189,43 @@ void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const str
 		reply_plain(c, id, 0, req, from, 482, SPAN_NONE);
 		return;
 	}
+	if (session_refuse(c, id, 0, req, from, SPAN_NONE))
+		return;
 	if (cdr_behind(c) && !guard_is_emergency(c, req)) {
-		no_room(c, id, req, from, "unconfirmed records");
+		call_no_room(c, id, req, from, "unconfirmed records");
+		return;
+	}
+	if (sip_hdr(req, SIP_H_REPLACES)) {
+		replaces_invite(c, id, req, from, who, key);
 		return;
 	}
 	route_find(c, &req->ruri, &rt);
-	struct leg *l = caller_leg(c, id, req, from, who, &rt);
+	struct call *k = call_of(c, req, who, &rt);
+	struct leg *l = k ? caller_leg(c, k, id, req, from, who) : NULL;
 	if (!l) {
-		no_room(c, id, req, from, "calls");
+		if (k)
+			call_free(c, k);
+		call_no_room(c, id, req, from, "calls");
 		return;
 	}
+	k->caller = l;
 	if (dialog_from_request(&l->dlg, &c->slab, req, from, span_z(l->tag))) {
 		drop_unborn(c, l);
 		reply_plain(c, id, 0, req, from, 400, SPAN_NONE);
 		return;
 	}
 	c->dialogs++;
-	name_device(who->dev, &dev);
+	name_of_device(who->dev, &dev);
 	l->merge = key;
 	if (map_put(&c->merges, span_mem(&l->merge, sizeof l->merge), l))
 		l->merge = 0;
 	if (!l->merge || !cdr_open(c, l, text_span(&dev))) {
 		drop_unborn(c, l);
-		no_room(c, id, req, from, "records");
+		call_no_room(c, id, req, from, "records");
 		return;
 	}
 	reply_plain(c, id, l->h, req, from, 100, SPAN_NONE);
-	uint16_t fault = read_offer(c, l, req);
+	uint16_t fault = caller_offer(c, l, req);
 	if (fault)
 		call_refuse(c, l->call, fault, cause_of(fault));
 	else
@@ -219,7 +234,7 @@ void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const str
 
 /* ---- events -------------------------------------------------------------------------------------------------------- */
 
-static bool is_pending(const struct leg *l)
+bool leg_is_pending(const struct leg *l)
 {
 	return !l->inbound && !l->ended && (l->state == LEG_OUT_CALLING || l->state == LEG_OUT_RINGING);
 }
@@ -273,12 +288,17 @@ void call_progress(struct cell *c, struct call *k, struct leg *l, uint16_t statu
 		leg_event(c, a, LEG_EV_RING, &arg);
 }
 
-static bool connect_media(struct cell *c, struct call *k, struct leg *l, const struct sdp_media *m)
+bool call_connect_media(struct cell *c, struct call *k, struct leg *l, const struct sdp_media *m)
 {
 	struct leg *a = k->caller;
 	struct sdp o;
-	const struct sdp_media *am = plan_parse(c, block_span(&a->wanted_sdp), &o, NULL);
-	if (k->offerless ? !plan_offer(c, a, m) : !am || !plan_answer(c, a, block_span(&a->wanted_sdp), m))
+	const struct sdp_media *am = plan_parse(c, block_span(a->remote_sdp.n ? &a->remote_sdp : &a->wanted_sdp), &o, NULL);
+	if (a->rel.agreed) { /* before the answer, by a reliable 18x: what is new goes to whom it concerns when the call is up */
+		a->rel.news |= !k->offerless && k->early != l;
+		a->rel.news_for_peer |= k->offerless;
+		if (!am)
+			return false;
+	} else if (k->offerless ? !plan_offer(c, a, m) : !am || !plan_answer(c, a, block_span(&a->wanted_sdp), m))
 		return false;
 	if (am)
 		media_remote(c, a, am);
@@ -300,7 +320,7 @@ void call_answered(struct cell *c, struct call *k, struct leg *l, uint16_t statu
 	bool stored = m && (!msg->body.n || block_set(c, &l->remote_sdp, msg->body));
 	(void)answer_received(&l->offer);
 	block_move(c, &l->local_sdp, &l->offer_sdp);
-	if (!stored || !connect_media(c, k, l, m)) {
+	if (!stored || !call_connect_media(c, k, l, m)) {
 		leg_hang(c, l, CDR_NOT_ACCEPTABLE, 488, 3);
 		call_event(c, k, l, CALL_EV_REFUSED, 488, NULL);
 		return;
@@ -338,7 +358,7 @@ void call_refused(struct cell *c, struct call *k, struct leg *l, uint16_t status
 	if (status >= 600)
 		hang_called(c, k, NULL, CDR_NORMAL, 3);
 	for (const struct leg *o = k->first; o; o = o->next)
-		if (is_pending(o))
+		if (leg_is_pending(o))
 			return;
 	call_refuse(c, k, k->best, status == 408 && k->best == 480 ? CDR_NO_RESPONSE : cause_of(k->best));
 }
@@ -347,6 +367,8 @@ void call_left(struct cell *c, struct call *k, struct leg *l, uint16_t status, c
 {
 	(void)status, (void)msg;
 	bool up = k->state == CALL_UP;
+	if (refer_left(c, k, l))
+		return;
 	k->state = CALL_ENDED;
 	wheel_cancel(&c->wheel, &k->ring);
 	for (struct leg *o = k->first; o; o = o->next)
@@ -365,19 +387,26 @@ static void end_all(struct cell *c, struct call *k, uint16_t cause, uint16_t sta
 
 void call_lost(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg)
 {
-	(void)l, (void)status, (void)msg;
+	(void)status, (void)msg;
+	if (refer_left(c, k, l))
+		return;
 	end_all(c, k, CDR_TEMPORARY, k->state == CALL_UP ? 0 : 500);
 }
 
 void call_end(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg)
 {
 	(void)l, (void)msg;
+	refer_dropped(c, k, 487);
 	end_all(c, k, CDR_NORMAL, k->state == CALL_UP ? 0 : status);
 }
 
 void call_no_answer(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg)
 {
 	(void)l, (void)status, (void)msg;
+	if (k->state == CALL_UP) {
+		refer_no_answer(c, k);
+		return;
+	}
 	hang_called(c, k, NULL, CDR_NO_ANSWER, 3);
 	call_refuse(c, k, 480, CDR_NO_ANSWER);
 }

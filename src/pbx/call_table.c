@@ -11,7 +11,11 @@ static void none(struct cell *c, struct call *k, struct leg *l, uint16_t status,
 /* A party answers a call that has gone on without it. */
 static void too_late(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg)
 {
-	(void)k, (void)status, (void)msg;
+	(void)status, (void)msg;
+	if (k->referring && k->state == CALL_UP) {
+		refer_answered(c, k, l, status, msg);
+		return;
+	}
 	leg_hang(c, l, CDR_ANSWERED_ELSEWHERE, 0, 3);
 }
 
@@ -19,7 +23,7 @@ static void too_late(struct cell *c, struct call *k, struct leg *l, uint16_t sta
 static action *const table[CALL_STATES][CALL_EVENTS] = {
 	[CALL_SETUP] = {call_progress, call_answered, call_refused, call_left, call_lost, call_no_answer, call_end},
 	[CALL_RINGING] = {call_progress, call_answered, call_refused, call_left, call_lost, call_no_answer, call_end},
-	[CALL_UP] = {none, too_late, none, call_left, call_lost, none, call_end},
+	[CALL_UP] = {refer_progress, too_late, refer_refused, call_left, call_lost, call_no_answer, call_end},
 	[CALL_ENDED] = {none, too_late, none, none, none, none, none},
 };
 

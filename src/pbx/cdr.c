@@ -123,6 +123,11 @@ bool cdr_open(struct cell *c, struct leg *l, struct span device)
 	memcpy(row->caller, k->caller_number, sizeof k->caller_number);
 	memcpy(row->callee, k->callee, sizeof k->callee);
 	memcpy(row->dialled, k->dialled, sizeof row->dialled);
+	if (k->referring) { /* the target of a transfer: of whom, and as what it was dialled */
+		memcpy(row->caller, k->refer_kept->ext, sizeof k->refer_kept->ext);
+		memcpy(row->callee, l->ext, sizeof l->ext);
+		memcpy(row->dialled, k->refer_to, sizeof row->dialled);
+	}
 	struct span call_id = l->inbound ? l->dlg.call_id : span_z(l->call_id);
 	(void)span_copyz(span_sub(call_id, 0, sizeof row->sip_call_id - 1), row->sip_call_id, sizeof row->sip_call_id);
 	put_remote(l, row);

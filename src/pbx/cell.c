@@ -121,6 +121,8 @@ static void own_timer(struct cell *c, struct timer *t)
 			reinvite_resync(c, l);
 		break;
 	}
+	case TIMER_SESSION: session_due(c, CONTAINER_OF(t, struct leg, session.due)); break;
+	case TIMER_RELIABLE: prack_again(c, CONTAINER_OF(t, struct leg, rel.again)); break;
 	case TIMER_CDR:
 		cdr_emit(c, CONTAINER_OF(t, struct cdr_record, retry));
 		break;

@@ -55,8 +55,9 @@ struct binding_row {
 enum cdr_cause { /* Q.850 numbers */
 	CDR_NONE = 0, CDR_UNALLOCATED = 1, CDR_NORMAL = 16, CDR_BUSY = 17, CDR_NO_RESPONSE = 18, CDR_NO_ANSWER = 19,
 	CDR_REJECTED = 21, CDR_DESTINATION_OUT_OF_ORDER = 27, CDR_TEMPORARY = 41, CDR_CONGESTION = 42,
-	CDR_NOT_ACCEPTABLE = 88, CDR_INTERWORKING = 127,
-	CDR_CANCELLED = 487, CDR_ANSWERED_ELSEWHERE = 26, CDR_INTERRUPTED = 502
+	CDR_NOT_ACCEPTABLE = 88, CDR_SESSION_EXPIRED = 102 /* recovery on timer expiry: nobody refreshed the session */, CDR_INTERWORKING = 127,
+	CDR_CANCELLED = 487, CDR_ANSWERED_ELSEWHERE = 26, CDR_INTERRUPTED = 502,
+	CDR_TRANSFERRED = 303 /* this party gave its place in the call to another */
 };
 
 /* One row per leg: opened at the INVITE, closed at its end; one that a crash left open is closed at the next start as

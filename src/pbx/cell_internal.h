@@ -16,13 +16,14 @@
 #include "sip/dialog/dialog.h"
 #include "sip/dialog/offer.h"
 #include "sip/event/event.h"
+#include "sip/msg/refer.h"
 #include "sip/sdp/sdp.h"
 #include "sip/txn/txn.h"
 
-enum { SECOND_US = 1000000, MEDIA_STATS_WAIT_US = 2 * SECOND_US, MAX_WORKERS = 64, MAX_RELAYED = 4 };
+enum { SECOND_US = 1000000, MEDIA_STATS_WAIT_US = 2 * SECOND_US, MAX_WORKERS = 64, MAX_RELAYED = 4, MAX_TRANSFERS = 50 /* of one call */ };
 
 /* Timers of the cell; the transaction layer has its own range. */
-enum cell_timer { TIMER_BINDING = 1, TIMER_RING, TIMER_STATS, TIMER_RETRY, TIMER_CDR };
+enum cell_timer { TIMER_BINDING = 1, TIMER_RING, TIMER_STATS, TIMER_RETRY, TIMER_CDR, TIMER_SESSION, TIMER_RELIABLE };
 
 /* A text of its own in the slab. */
 struct block {
@@ -155,6 +156,40 @@ struct relay { /* a request passed to the other party (INFO) */
 	txn_id in, out;
 };
 
+/* Session timer of a leg (RFC 4028). */
+struct session {
+	struct timer due;    /* the next refresh, or the end */
+	int64_t end_us;      /* not refreshed until then: BYE */
+	txn_id out;          /* our UPDATE */
+	uint32_t interval_s; /* 0: none */
+	uint32_t min_s;      /* largest Min-SE the party said */
+	bool ours;           /* we refresh */
+	bool agreed;         /* the party speaks session timers */
+	bool update;         /* its Allow lists UPDATE */
+	bool refreshing;     /* our re-INVITE is a refresh */
+};
+
+/* An early dialog of our INVITE whose provisional responses are reliable (RFC 3262). */
+struct early_dialog {
+	struct early_dialog *next;
+	struct dialog dlg;
+	uint32_t rseq; /* acknowledged last */
+};
+
+/* Our reliable provisional response to a caller. */
+struct reliable {
+	struct timer again;
+	int64_t wait_us, until_us;
+	struct block bytes;
+	uint32_t rseq;
+	uint16_t status, next_status; /* next: sent when this one is acknowledged */
+	bool open;                    /* PRACK is due */
+	bool with_sdp, next_sdp;
+	bool answer_waits;            /* the 200 waits for the PRACK */
+	bool agreed;                  /* offer and answer are complete before the 200 */
+	bool news, news_for_peer;     /* to be offered to this party, to the other one, when the call is up */
+};
+
 struct call;
 struct leg {
 	handle h;
@@ -174,6 +209,7 @@ struct leg {
 	char ext[16];
 
 	txn_id inv;                /* the INVITE that made it */
+	uint32_t inv_cseq;
 	txn_id bye;
 	txn_id unacked;            /* INVITE of the party that got our 2xx */
 	bool answer_in_ack;        /* that 2xx held an offer of ours */
@@ -194,10 +230,15 @@ struct leg {
 	struct timer retry;        /* re-INVITE after 491; BYE for which there was no room */
 	uint8_t byes;              /* tries so far */
 
+	struct session session;
+	struct early_dialog *early;
+	struct reliable rel;
+
 	struct cdr_record *cdr;
 	int64_t started_us, rang_us, answered_us;
 	uint16_t cause;
 	uint16_t refers;           /* REFERs of this dialog that have a subscription */
+	enum { MOVED_NOT, MOVED_DUE, MOVED_OFFERED } moved; /* it has another party now, and is to be offered that one's description, off hold */
 	bool ended, bridged;
 	bool reaped;               /* on the list of the step's end */
 	struct leg *reap_next;
@@ -238,6 +279,14 @@ struct call {
 	int max_forwards;
 	int64_t started_us, answered_us;
 	struct timer ring;
+	bool emergency;
+	/* A transfer under way (refer.c): its target rings in this call, beside the two who talk. */
+	bool referring;
+	uint16_t refer_best;        /* best refusal of the target so far */
+	struct leg *refer_by, *refer_kept; /* who asked for it (NULL: has hung up since); who is to be connected */
+	handle refer_sub;           /* who asked hears of it; 0: nobody */
+	uint8_t transfers;          /* so far */
+	char refer_to[64];          /* what the target was dialled as */
 };
 
 /* ---- the cell ------------------------------------------------------------------------------------------------ */
@@ -320,7 +369,7 @@ void put_contact_to(struct cell *c, struct span user, const struct sip_flow *flo
 /* In the answer to req, which may ask for sips (RFC 3261 12.1.1). */
 void put_contact_for(struct cell *c, struct span user, const struct sip_flow *flow, const struct sip_msg *req);
 void put_server(struct cell *c, enum sip_hdr_id id);
-extern const char cell_allow[];
+extern const char cell_allow[], cell_supported[];
 struct span new_tag(struct cell *c, char buf[20]);
 
 /* respond.c: answers */
@@ -402,6 +451,7 @@ struct leg *leg_new(struct cell *c, struct call *call, bool inbound);
 void leg_event(struct cell *c, struct leg *l, enum leg_event ev, const struct leg_arg *arg);
 struct leg *leg_by_tag(const struct cell *c, struct span tag);
 int leg_invite(struct cell *c, struct leg *l, const struct binding *b);
+int leg_send_invite(struct cell *c, struct leg *l); /* again, with inv_cseq */
 void leg_send_ring(struct cell *c, struct leg *l, uint16_t status, bool with_sdp);
 bool leg_send_answer(struct cell *c, struct leg *l);
 void leg_send_refusal(struct cell *c, struct leg *l, uint16_t status);
@@ -413,6 +463,9 @@ void leg_drop_requests(struct cell *c, struct leg *l);
 void leg_end(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by);
 /* leg_end and the event HANGUP (a waiting INVITE is answered with status). */
 void leg_hang(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uint8_t by);
+/* The same for who transferred: it is left time to hear of it and to hang up by itself. */
+void leg_hang_later(struct cell *c, struct leg *l, uint16_t cause);
+void put_party(struct cell *c, const struct sip_flow *flow, const char *name, const char *number); /* "name" <sip:number@us> */
 void leg_gone(struct cell *c, struct leg *l);
 void leg_reap(struct cell *c, struct leg *l);
 void leg_free(struct cell *c, struct leg *l);
@@ -432,6 +485,41 @@ void reinvite_response(struct cell *c, txn_id id, struct leg *l, const struct si
 void reinvite_cancelled(struct cell *c, struct leg *l);
 void reinvite_acked(struct cell *c, struct leg *l, const struct sip_msg *ack);
 void reinvite_resync(struct cell *c, struct leg *to); /* offers what the other party says now */
+
+bool reinvite_under_way(const struct leg *l);
+/* What we said last, once more with its version. False: not sent. */
+bool reinvite_refresh(struct cell *c, struct leg *l);
+/* An offer before the call is answered, answered here with what the other party said; writes l->local_sdp. */
+bool reinvite_early(struct cell *c, struct leg *l, struct span body);
+
+/* session_timer.c (RFC 4028) */
+/* 422 when the request asks for less than our minimum; true: answered. */
+bool session_refuse(struct cell *c, txn_id id, uint64_t owner, const struct sip_msg *req, const struct sip_flow *from, struct span tag);
+void session_put_answer(struct cell *c, struct leg *l, const struct sip_msg *req); /* into a 2xx; starts the timer */
+void session_put_request(struct cell *c, const struct leg *l);                     /* into an INVITE or UPDATE */
+void session_answered(struct cell *c, struct leg *l, const struct sip_msg *resp);  /* 2xx of such a request */
+bool session_again(struct cell *c, struct leg *l, const struct sip_msg *resp);     /* 422 of our INVITE: sent again */
+void session_due(struct cell *c, struct leg *l);
+void session_response(struct cell *c, struct leg *l, const struct sip_msg *resp, uint16_t status); /* of our UPDATE */
+/* Our refresh was not accepted (resp NULL: no answer, status 408 or 503). */
+void session_failed(struct cell *c, struct leg *l, const struct sip_msg *resp, uint16_t status);
+void session_stop(struct cell *c, struct leg *l);
+
+/* prack.c (RFC 3262) */
+/* A 1xx of our INVITE: PRACK if it asks for one. False: a repetition, or out of order; it is as if it had not come. */
+bool prack_provisional(struct cell *c, struct leg *l, const struct sip_msg *resp);
+/* The 2xx belongs to an early dialog: that one becomes the leg's. */
+bool prack_take_dialog(struct cell *c, struct leg *l, const struct sip_msg *resp);
+bool prack_in_order(struct leg *l, const struct sip_msg *req); /* CSeq of a request in an early dialog of our INVITE */
+void prack_forget(struct cell *c, struct leg *l);
+/* Another 18x while one waits for its PRACK: kept for later. */
+bool prack_waits(struct leg *l, uint16_t status, bool with_sdp);
+void prack_put(struct cell *c, struct leg *l);
+void prack_sent(struct cell *c, struct leg *l, uint16_t status, bool with_sdp);
+void prack_again(struct cell *c, struct leg *l);
+void prack_stop(struct cell *c, struct leg *l);
+bool prack_holds_answer(struct leg *l); /* the 200 must wait; noted */
+void prack_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from);
 
 /* call.c, call_table.c, fork.c, testnum.c */
 void call_invite(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
@@ -454,7 +542,45 @@ uint16_t cause_of(uint16_t status);
  * same phone rings, if there is one that does not yet. */
 void fork_next_flow(struct cell *c, struct leg *l);
 void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext);
+/* The target of a transfer rings beside `kept`. 0, or the status that tells why nobody rings. */
+uint16_t fork_transfer(struct cell *c, struct call *k, const struct site_extension *ext, struct leg *kept);
+bool call_direct_wanted(const struct cell *c, const struct site_extension *e); /* its voice need not pass through us */
 void test_answer(struct cell *c, struct call *k);
+
+bool leg_is_pending(const struct leg *l); /* a called party that may still answer */
+bool call_connect_media(struct cell *c, struct call *k, struct leg *l, const struct sdp_media *m);
+/* Takes the leg out of its call and makes it one of k's. */
+void leg_move(struct leg *l, struct call *k);
+/* Direction and address as before a hold: what is offered anew must not stick to it. NULL stays NULL; no address: NULL. */
+const struct sdp_media *plan_opened(const struct sdp_media *m, struct sdp_media *open);
+struct leg *caller_leg(struct cell *c, struct call *k, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who);
+uint16_t caller_offer(struct cell *c, struct leg *l, const struct sip_msg *req);
+void name_of_device(const struct site_device *d, struct text *t);
+void call_no_room(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const char *what);
+
+/* refer.c: REFER (RFC 3515, 5589). The target rings in the same call; who it is connected to keeps talking until it answers. */
+void refer_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from);
+void refer_progress(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
+void refer_answered(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
+void refer_refused(struct cell *c, struct call *k, struct leg *l, uint16_t status, const struct sip_msg *msg);
+/* Who asked for a transfer that is under way hangs up: that is no end as any other. */
+static inline bool refer_by(const struct leg *l)
+{
+	return l->call->referring && l->call->refer_by == l;
+}
+/* A party of the call hung up or is lost. True: the transfer goes on without it. */
+bool refer_left(struct cell *c, struct call *k, struct leg *l);
+void refer_no_answer(struct cell *c, struct call *k);
+void refer_dropped(struct cell *c, struct call *k, uint16_t status); /* the call ends: who asked is told */
+void refer_moved(struct cell *c, struct leg *l); /* it has taken the new description, or will not */
+void refer_settled(struct cell *c, struct leg *l); /* an offer of ours to it is through, whatever it was for */
+/* `in` talks with `kept` from now on, in the place of whom it had; media and names follow. False: no room for the media. */
+bool refer_join(struct cell *c, struct call *k, struct leg *kept, struct leg *in);
+
+/* replaces.c: INVITE with Replaces (RFC 3891) */
+/* Whose dialog with us it is, or NULL; named by either side's tag as its own. */
+struct leg *replaces_leg(const struct cell *c, const struct sip_replaces *r);
+void replaces_invite(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, const struct who *who, uint64_t merge);
 
 /* route.c */
 bool route_is_emergency(const struct cell *c, struct span user);

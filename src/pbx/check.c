@@ -43,7 +43,7 @@ static bool waits_for_something(const struct leg *l)
 {
 	switch (l->state) {
 	case LEG_GONE: return l->cdr && timer_is_set(&l->stats);
-	case LEG_CLOSING: return l->bye != 0;
+	case LEG_CLOSING: return l->bye != 0 || timer_is_set(&l->retry);
 	case LEG_IN_LEAVING: case LEG_IN_ANSWERED: return l->unacked != 0;
 	case LEG_IN_TRYING: case LEG_IN_RINGING: case LEG_OUT_CALLING: case LEG_OUT_RINGING: case LEG_OUT_CANCELLING: return l->inv != 0;
 	case LEG_UP: return !l->ended;
@@ -89,8 +89,14 @@ static const char *check_call(const struct cell *c, const struct call *k, uint32
 	MUST(n == k->n_legs && n > 0, "call: wrong number of legs");
 	MUST(caller && winner && early, "call: points at a leg that is not its own");
 	MUST(k->state != CALL_ENDED || alive == 0, "call: ended with a living leg");
-	MUST(k->state != CALL_UP || alive == (k->test ? 1u : 2u), "call: up without its parties");
-	MUST(timer_is_set(&k->ring) == ((k->state == CALL_SETUP || k->state == CALL_RINGING)), "call: ring timer and state differ");
+	MUST(!k->referring || (k->state == CALL_UP && k->refer_kept && !k->refer_kept->ended), "call: a transfer of nobody");
+	MUST(!k->referring || (!k->refer_by || call_peer(k->refer_by) == k->refer_kept), "call: a transfer by a stranger");
+	uint32_t talking = k->test ? 1u : 2u;
+	if (k->referring) /* one who waits, perhaps who sent it away, and phones that ring */
+		MUST(alive >= (k->refer_by ? 3u : 2u), "call: a transfer to nobody");
+	else
+		MUST(k->state != CALL_UP || alive == talking, "call: up without its parties");
+	MUST(timer_is_set(&k->ring) == (k->state == CALL_SETUP || k->state == CALL_RINGING || k->referring), "call: ring timer and state differ");
 	*legs += n;
 	return NULL;
 }

@@ -30,6 +30,11 @@ struct dialog {
 	uint32_t rcseq;      /* highest CSeq the switch used towards us */
 	bool reinvite_open;  /* our own re-INVITE waits for its answer */
 	char final_to[256];
+	const char *extra;   /* what the INVITE says besides */
+	uint8_t how;         /* bits: 1 PRACK late, 2..3 what a refresh is answered with */
+	uint32_t rseq;       /* of the last reliable 18x: the switch's (caller), ours (called) */
+	uint32_t racked;     /* ours, acknowledged last */
+	struct side early;   /* the dialog of the switch's 18x */
 };
 
 /* A subscription as its phone knows it: a dialog with NOTIFYs only. */
@@ -114,6 +119,22 @@ static void answer(struct play *p, struct dialog *d, uint16_t status)
 		d->phase = UP;
 }
 
+/* A reliable 18x: the next number, or the last one again. */
+static void answer_reliably(struct play *p, struct dialog *d, uint8_t how)
+{
+	static struct sip_msg m;
+	char buf[8192];
+	struct sip_build b = {TEXT_ARRAY(buf)};
+	if (!invite_of(d, &m))
+		return;
+	if (how & 1 || !d->rseq)
+		d->rseq++;
+	sip_reply_begin(&b, &m, &d->s.p->flow, how & 2 ? 183 : 180, NULL, span_z(d->s.ltag));
+	text_fmt(&b.t, "Contact: <%s>\r\nRequire: 100rel\r\nRSeq: %u\r\n", d->s.p->contact, d->rseq + (how & 4 ? 1 : 0));
+	INVARIANT(sip_finish(&b, how & 2 ? "application/sdp" : "", how & 2 ? SDP(d->s.p) : SPAN_NONE));
+	send_bytes(p->w, &d->s.p->flow, text_span(&b.t));
+}
+
 /* ---- what the phones do with what comes ------------------------------------------------------------------------------ */
 
 static void incoming_invite(struct play *p, struct phone *ph, struct dialog *d, const struct sip_msg *m, struct span raw)
@@ -125,7 +146,9 @@ static void incoming_invite(struct play *p, struct phone *ph, struct dialog *d, 
 			bare_reply(p, ph, m, 481);
 		return;
 	}
-	if (d)
+	if (d && d->phase == ENDED && m->cseq > d->rcseq) /* after our 422: with our Min-SE */
+		memset(d, 0, sizeof *d);
+	else if (d)
 		return; /* a repetition: the answer stands */
 	d = unused(p);
 	if (!d || raw.n > sizeof d->invite) {
@@ -175,6 +198,14 @@ static void incoming_request(struct play *p, struct phone *ph, const struct sip_
 		return;
 	}
 	struct dialog *d = known(p, ph, m);
+	if (d && m->method == SIP_PRACK) { /* RFC 3262 4: each number once, in order */
+		uint64_t rack;
+		struct span v = sip_hdr_value(m, SIP_H_RACK);
+		INVARIANT(span_u64(span_cut(&v, ' '), UINT32_MAX, &rack) == 0 && rack <= d->rseq + 1u);
+		INVARIANT(m->cseq <= d->rcseq ? rack <= d->racked : rack > d->racked);
+		if (rack > d->racked)
+			d->racked = (uint32_t)rack;
+	}
 	if (d && m->to.tag.n && m->method != SIP_ACK && m->method != SIP_CANCEL) {
 		INVARIANT(d->rcseq == 0 || m->cseq >= d->rcseq || d->phase == ENDED); /* RFC 3261 12.2.1.1: counts up */
 		d->rcseq = m->cseq;
@@ -190,6 +221,11 @@ static void incoming_request(struct play *p, struct phone *ph, const struct sip_
 		bare_reply(p, ph, m, 200);
 		if (d)
 			d->phase = ENDED;
+	} else if (m->method == SIP_UPDATE && d) { /* a refresh */
+		static const uint16_t status[] = {200, 200, 500, 481};
+		uint16_t st = status[d->how >> 1 & 3];
+		bare_reply(p, ph, m, st);
+		d->phase = st == 481 ? ENDED : d->phase;
 	} else if (m->method != SIP_ACK) {
 		bare_reply(p, ph, m, d || m->method == SIP_NOTIFY || m->method == SIP_OPTIONS ? 200 : 481);
 	}
@@ -207,7 +243,7 @@ static void final_of_invite(struct play *p, struct phone *ph, struct dialog *d, 
 			learn(ph, m, &ch);
 			char number[8];
 			snprintf(number, sizeof number, "%.3s", d->s.target + 4);
-			send_invite(p->w, &d->s, number, "", SDP(ph), true);
+			send_invite(p->w, &d->s, number, d->extra ? d->extra : "", SDP(ph), true);
 			return;
 		}
 		if (d->phase == CALLING)
@@ -226,6 +262,32 @@ static void final_of_invite(struct play *p, struct phone *ph, struct dialog *d, 
 	d->s.cseq = d->s.inv_cseq; /* the ACK has the number of its INVITE */
 	send_in_dialog(p->w, &d->s, "ACK", "", SPAN_NONE);
 	d->s.cseq = cseq;
+}
+
+static void send_prack(struct play *p, struct dialog *d, uint32_t rseq)
+{
+	char rack[64];
+	snprintf(rack, sizeof rack, "RAck: %u %u INVITE\r\n", rseq, d->s.inv_cseq);
+	d->early.cseq = d->s.cseq;
+	send_in_dialog(p->w, &d->early, "PRACK", rack, SPAN_NONE);
+	d->s.cseq = d->early.cseq;
+}
+
+/* RFC 3262 3: numbers count up by one; one at a time. */
+static void reliable_18x(struct play *p, struct dialog *d, const struct sip_msg *m)
+{
+	uint64_t rseq;
+	if (span_u64(sip_hdr_value(m, SIP_H_RSEQ), INT32_MAX, &rseq) || d->phase != CALLING)
+		return;
+	INVARIANT(d->extra && strstr(d->extra, "Require: 100rel")); /* who does not demand it is not asked */
+	INVARIANT(!d->rseq || rseq <= d->rseq + 1u);
+	if (rseq > d->rseq || !d->rseq) {
+		d->rseq = (uint32_t)rseq;
+		d->early = d->s;
+		side_answered(&d->early, m);
+		if (!(d->how & 1))
+			send_prack(p, d, d->rseq);
+	}
 }
 
 static void incoming_response(struct play *p, struct phone *ph, const struct sip_msg *m)
@@ -249,7 +311,9 @@ static void incoming_response(struct play *p, struct phone *ph, const struct sip
 	INVARIANT(span_eqz(m->from.tag, d->s.ltag)); /* it answers what we sent */
 	if (m->cseq_method == SIP_INVITE && m->status >= 200)
 		final_of_invite(p, ph, d, m);
-	else if (m->status == 481 || m->status == 408)
+	else if (m->cseq_method == SIP_INVITE)
+		reliable_18x(p, d, m);
+	else if ((m->status == 481 || m->status == 408) && m->cseq_method != SIP_PRACK)
 		d->phase = m->cseq_method == SIP_CANCEL ? d->phase : ENDED;
 }
 
@@ -315,6 +379,10 @@ static void network(struct play *p, uint8_t how)
 
 static void start_call(struct play *p, uint8_t c)
 {
+	static const char *const extra[] = {
+		"Supported: 100rel,timer,replaces\r\n", "Require: 100rel\r\n", "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\nAllow: UPDATE\r\n",
+		"Supported: timer\r\nSession-Expires: 120;refresher=uas\r\nRequire: 100rel\r\n", "Supported: timer\r\nSession-Expires: 20\r\n",
+	};
 	struct dialog *d = unused(p);
 	struct phone *ph = &p->phone[c % PHONES];
 	char number[8];
@@ -327,7 +395,11 @@ static void start_call(struct play *p, uint8_t c)
 	side_init(p->w, &d->s, ph, number);
 	d->caller = true;
 	d->phase = CALLING;
-	send_invite(p->w, &d->s, number, c & 0x40 ? "Supported: 100rel,timer,replaces\r\n" : "", SDP(ph), ph->nonce[0] != 0);
+	if (c & 0x40) {
+		d->how = pick(p);
+		d->extra = extra[(d->how >> 3) % COUNT_OF(extra)];
+	}
+	send_invite(p->w, &d->s, number, d->extra ? d->extra : "", SDP(ph), ph->nonce[0] != 0);
 }
 
 static void cancel(struct play *p, struct dialog *d)
@@ -349,7 +421,7 @@ static void in_dialog(struct play *p, struct dialog *d, uint8_t c)
 	case 1: send_in_dialog(p->w, &d->s, "INVITE", "", SDP_DIR(d->s.p, "sendonly")); d->s.inv_cseq = d->s.cseq; d->reinvite_open = true; break;
 	case 2: send_in_dialog(p->w, &d->s, "INVITE", "", SDP(d->s.p)); d->s.inv_cseq = d->s.cseq; d->reinvite_open = true; break;
 	case 3: send_in_dialog(p->w, &d->s, "INFO", "Content-Type: application/dtmf-relay\r\n", SPAN_LIT("Signal=5\r\nDuration=160\r\n")); break;
-	case 4: send_in_dialog(p->w, &d->s, "UPDATE", "", c & 0x80 ? SDP_DIR(d->s.p, "inactive") : SPAN_NONE); break;
+	case 4: send_in_dialog(p->w, &d->s, "UPDATE", c & 0x40 ? "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n" : c & 0x20 ? "Allow: UPDATE\r\n" : "", c & 0x80 ? SDP_DIR(d->s.p, "inactive") : SPAN_NONE); break;
 	case 5: send_in_dialog(p->w, &d->s, "PRACK", "RAck: 1 1 INVITE\r\n", SPAN_NONE); break;
 	case 6: send_in_dialog(p->w, &d->s, "REFER", refer[c >> 3 & 3], SPAN_NONE); break;
 	case 7: { /* attended transfer to another dialog of this phone */
@@ -442,13 +514,22 @@ static void step(struct play *p)
 	switch (op % 13) {
 	case 0: start_call(p, c); break;
 	case 1:
-		if (d->phase == CALLING)
+		if (d->phase == CALLING && d->early.p && more & 1)
+			send_prack(p, d, d->rseq);
+		else if (d->phase == CALLING && d->early.p && more & 2) { /* UPDATE before the answer */
+			d->early.cseq = d->s.cseq;
+			send_in_dialog(p->w, &d->early, "UPDATE", "", more & 4 ? SDP(d->s.p) : SPAN_NONE);
+			d->s.cseq = d->early.cseq;
+		} else if (d->phase == CALLING)
 			cancel(p, d);
 		break;
 	case 2:
 		if (d->phase == RINGING) {
 			static const uint16_t status[] = {200, 180, 183, 486, 603, 302, 480, 200};
-			answer(p, d, status[more % 8]);
+			if (more & 8)
+				answer_reliably(p, d, more);
+			else
+				answer(p, d, status[more % 8]);
 		}
 		break;
 	case 3:

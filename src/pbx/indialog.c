@@ -72,7 +72,7 @@ void leg_drop_requests(struct cell *c, struct leg *l)
 
 void indialog_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from)
 {
-	if (l->dlg.state != DIALOG_NONE && dialog_accept_request(&l->dlg, req) == DIALOG_OLD_CSEQ) {
+	if (l->dlg.state != DIALOG_NONE ? dialog_accept_request(&l->dlg, req) == DIALOG_OLD_CSEQ : !prack_in_order(l, req)) {
 		reply_plain(c, id, l->h, req, from, 500, span_z(l->tag));
 		return;
 	}
@@ -81,8 +81,12 @@ void indialog_request(struct cell *c, txn_id id, struct leg *l, const struct sip
 		leg_event(c, l, LEG_EV_BYE, &arg);
 	} else if (req->method == SIP_INVITE || req->method == SIP_UPDATE) {
 		reinvite_request(c, id, l, req, from);
+	} else if (req->method == SIP_PRACK) {
+		prack_request(c, id, l, req, from);
 	} else if (req->method == SIP_INFO) {
 		pass_on(c, id, l, req, from);
+	} else if (req->method == SIP_REFER) {
+		refer_request(c, id, l, req, from);
 	} else {
 		reply_begin(c, req, from, 405, span_z(l->tag));
 		sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
@@ -120,6 +124,11 @@ void cell_on_cancel(void *ctx, txn_id id, const struct sip_msg *cancel)
 void indialog_response(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *resp, uint16_t status)
 {
 	struct leg_arg arg = {.id = id, .msg = resp, .status = status};
+	if (id == l->inv && !l->inbound && resp && status < 200 && !prack_provisional(c, l, resp))
+		return;
+	if (id == l->inv && !l->inbound && resp && status == 422 && (l->state == LEG_OUT_CALLING || l->state == LEG_OUT_RINGING) &&
+	    session_again(c, l, resp))
+		return;
 	if (id == l->inv && !l->inbound && (status == 430 || (!resp && status == 503)) &&
 	    (l->state == LEG_OUT_CALLING || l->state == LEG_OUT_RINGING))
 		fork_next_flow(c, l);
@@ -129,6 +138,8 @@ void indialog_response(struct cell *c, txn_id id, struct leg *l, const struct si
 		return;
 	else if (id == l->bye)
 		leg_event(c, l, LEG_EV_BYE_DONE, &arg);
+	else if (id == l->session.out)
+		session_response(c, l, resp, status);
 	else if (id == l->re_out)
 		reinvite_response(c, id, l, resp, status);
 	else

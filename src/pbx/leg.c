@@ -2,7 +2,7 @@
 #include "pbx/cell_internal.h"
 #include "pbx/watch.h"
 
-enum { BYE_TRIES = 16, BYE_AGAIN_US = 2 * SECOND_US };
+enum { BYE_TRIES = 16, BYE_AGAIN_US = 2 * SECOND_US, TRANSFEROR_BYE_US = 3 * SECOND_US };
 
 struct leg *leg_by_tag(const struct cell *c, struct span tag)
 {
@@ -41,6 +41,9 @@ struct leg *leg_new(struct cell *c, struct call *k, bool inbound)
 	l->no = k->next_leg_no++;
 	l->stats.kind = TIMER_STATS;
 	l->retry.kind = TIMER_RETRY;
+	l->session.due.kind = TIMER_SESSION;
+	l->rel.again.kind = TIMER_RELIABLE;
+	l->inv_cseq = 1;
 	*(k->last ? &k->last->next : &k->first) = l;
 	k->last = l;
 	k->n_legs++;
@@ -63,6 +66,20 @@ static void unlink_leg(struct leg *l)
 		k->winner = NULL;
 	if (k->early == l)
 		k->early = NULL;
+	if (k->refer_by == l)
+		k->refer_by = NULL;
+	if (k->refer_kept == l)
+		k->refer_kept = NULL;
+	l->next = NULL;
+}
+
+void leg_move(struct leg *l, struct call *k)
+{
+	unlink_leg(l);
+	l->call = k;
+	*(k->last ? &k->last->next : &k->first) = l;
+	k->last = l;
+	k->n_legs++;
 }
 
 void leg_free(struct cell *c, struct leg *l)
@@ -81,6 +98,9 @@ void leg_free(struct cell *c, struct leg *l)
 		map_remove(&c->merges, span_mem(&l->merge, sizeof l->merge));
 	wheel_cancel(&c->wheel, &l->stats);
 	wheel_cancel(&c->wheel, &l->retry);
+	session_stop(c, l);
+	prack_stop(c, l);
+	prack_forget(c, l);
 	if (l->dlg.state != DIALOG_NONE)
 		c->dialogs--;
 	dialog_clear(&l->dlg, &c->slab);
@@ -127,6 +147,8 @@ void leg_end(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, uin
 	l->ended = true;
 	l->cause = cause;
 	wheel_cancel(&c->wheel, &l->retry);
+	session_stop(c, l);
+	prack_stop(c, l);
 	leg_drop_requests(c, l);
 	cdr_end(c, l, cause, status, by);
 	if (l->slot != MEDIA_NO_SLOT) {
@@ -145,6 +167,20 @@ void leg_hang(struct cell *c, struct leg *l, uint16_t cause, uint16_t status, ui
 	leg_event(c, l, LEG_EV_HANGUP, &arg);
 }
 
+void leg_hang_later(struct cell *c, struct leg *l, uint16_t cause)
+{
+	if (l->state != LEG_UP) {
+		leg_hang(c, l, cause, 0, 1);
+		return;
+	}
+	if (l->unacked)
+		txn_acked(c->txn, l->unacked);
+	l->unacked = 0;
+	leg_end(c, l, cause, 0, 1);
+	l->state = LEG_CLOSING;
+	wheel_set(&c->wheel, &l->retry, c->now_us + TRANSFEROR_BYE_US);
+}
+
 /* ---- towards a caller --------------------------------------------------------------------------------------- */
 
 static struct span own_user(const struct leg *l)
@@ -159,10 +195,25 @@ void leg_send_ring(struct cell *c, struct leg *l, uint16_t status, bool with_sdp
 	if (txn_request_of(c->txn, l->inv, &req, &from))
 		return;
 	l->early_status = status;
+	bool reliable = sip_has_token(&req, SIP_H_REQUIRE, "100rel");
+	if (reliable && prack_waits(l, status, with_sdp))
+		return;
+	struct span sdp = with_sdp ? block_span(&l->local_sdp) : SPAN_NONE;
+	if (reliable && l->call->offerless && !l->rel.rseq && plan_offer(c, l, NULL)) { /* RFC 3262 5: the first one holds our offer */
+		sdp = block_span(&l->offer_sdp);
+		(void)offer_sent(&l->offer);
+	} else if (reliable && with_sdp) {
+		(void)answer_sent(&l->offer);
+		l->rel.agreed = true;
+	}
 	reply_begin(c, &req, &from, status, span_z(l->tag));
 	put_contact_for(c, own_user(l), &from, &req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
-	reply_send(c, l->inv, l->h, status, with_sdp ? "application/sdp" : "", with_sdp ? block_span(&l->local_sdp) : SPAN_NONE);
+	if (reliable)
+		prack_put(c, l);
+	reply_send(c, l->inv, l->h, status, sdp.n ? "application/sdp" : "", sdp);
+	if (reliable)
+		prack_sent(c, l, status, sdp.n > 0);
 }
 
 /* 200 with our answer, or with our offer when the INVITE had none. */
@@ -172,18 +223,22 @@ bool leg_send_answer(struct cell *c, struct leg *l)
 	struct sip_flow from;
 	if (txn_request_of(c->txn, l->inv, &req, &from))
 		return false;
-	const struct block *sdp = l->wanted_sdp.n ? &l->local_sdp : &l->offer_sdp;
-	if (l->wanted_sdp.n)
+	struct span sdp = block_span(l->wanted_sdp.n ? &l->local_sdp : &l->offer_sdp);
+	wheel_cancel(&c->wheel, &l->rel.again);
+	if (l->rel.agreed) /* RFC 6337 3.1.1: an answer given before is given once more, an offer is not */
+		sdp = l->wanted_sdp.n ? sdp : SPAN_NONE;
+	else if (l->wanted_sdp.n)
 		(void)answer_sent(&l->offer);
 	else
 		(void)offer_sent(&l->offer);
-	l->answer_in_ack = !l->wanted_sdp.n;
+	l->answer_in_ack = !l->wanted_sdp.n && !l->rel.agreed;
 	l->unacked = l->inv;
 	l->dlg.state = DIALOG_CONFIRMED;
 	reply_begin(c, &req, &from, 200, span_z(l->tag));
 	put_contact_for(c, own_user(l), &from, &req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
-	reply_send(c, l->inv, l->h, 200, "application/sdp", block_span(sdp));
+	session_put_answer(c, l, &req);
+	reply_send(c, l->inv, l->h, 200, sdp.n ? "application/sdp" : "", sdp);
 	if (l->wanted_sdp.n)
 		block_move(c, &l->remote_sdp, &l->wanted_sdp);
 	return true;
@@ -216,10 +271,9 @@ void leg_send_refusal(struct cell *c, struct leg *l, uint16_t status)
 
 /* ---- towards a called party --------------------------------------------------------------------------------- */
 
-static void put_identity(struct cell *c, const struct leg *l)
+void put_party(struct cell *c, const struct sip_flow *flow, const char *name, const char *number)
 {
 	struct text *t = &c->b.t;
-	const char *name = l->call->caller_name;
 	if (name[0]) {
 		text_putc(t, '"');
 		for (; *name; name++) {
@@ -230,10 +284,17 @@ static void put_identity(struct cell *c, const struct leg *l)
 		text_lit(t, "\" ");
 	}
 	text_lit(t, "<sip:");
-	sip_escape_user(t, span_z(l->call->caller_number));
+	sip_escape_user(t, span_z(number));
 	text_putc(t, '@');
-	put_host(c, t, &l->flow);
+	put_host(c, t, flow);
 	text_putc(t, '>');
+}
+
+static void put_identity(struct cell *c, const struct leg *l)
+{
+	const struct call *k = l->call;
+	const struct site_extension *kept = k->referring && k->refer_kept ? site_extension_find(c->site, span_z(k->refer_kept->ext)) : NULL;
+	put_party(c, &l->flow, kept ? kept->row.name : k->caller_name, kept ? kept->row.number : k->caller_number);
 }
 
 static void put_invite(struct cell *c, struct leg *l)
@@ -255,18 +316,27 @@ static void put_invite(struct cell *c, struct leg *l)
 	text_putc(&b->t, '>');
 	sip_eol(b);
 	sip_put_z(b, SIP_H_CALL_ID, l->call_id);
-	sip_put_z(b, SIP_H_CSEQ, "1 INVITE");
+	sip_head(b, SIP_H_CSEQ);
+	text_u64(&b->t, l->inv_cseq);
+	text_lit(&b->t, " INVITE");
+	sip_eol(b);
 	put_contact_to(c, own_user(l), &l->flow, block_span(&l->contact));
 	sip_head(b, SIP_H_P_ASSERTED_IDENTITY);
 	put_identity(c, l);
 	sip_eol(b);
+	if (l->call->referring && l->call->refer_by) { /* RFC 3892, as far as we know it ourselves */
+		sip_head(b, SIP_H_REFERRED_BY);
+		put_party(c, &l->flow, "", l->call->refer_by->ext);
+		sip_eol(b);
+	}
 	sip_put_z(b, SIP_H_ALLOW, cell_allow);
+	sip_put_z(b, SIP_H_SUPPORTED, c->settings->reliable_provisional ? cell_supported : "timer");
+	session_put_request(c, l);
 	put_server(c, SIP_H_USER_AGENT);
 }
 
 int leg_invite(struct cell *c, struct leg *l, const struct binding *b)
 {
-	char branch[32];
 	struct text t = TEXT_ARRAY(l->call_id);
 	text_hex64(&t, rng_u64(&c->rng), 16);
 	text_hex64(&t, rng_u64(&c->rng), 16);
@@ -275,6 +345,12 @@ int leg_invite(struct cell *c, struct leg *l, const struct binding *b)
 	l->device_id = b->device_id;
 	if (!block_set(c, &l->contact, binding_text(b, BIND_CONTACT)) || !block_set(c, &l->path, binding_text(b, BIND_PATH)))
 		return -1;
+	return leg_send_invite(c, l);
+}
+
+int leg_send_invite(struct cell *c, struct leg *l)
+{
+	char branch[32];
 	c->b.t = text_on(c->out, sizeof c->out);
 	sip_request_begin(&c->b, SIP_INVITE, block_span(&l->contact), &l->flow, sip_branch(&c->rng, branch));
 	put_invite(c, l);
@@ -309,10 +385,12 @@ static int send_bye(struct cell *c, struct dialog *d, uint64_t owner, txn_id *id
 /* The dialog of a 2xx to our INVITE, and its ACK. False: the answer is useless (no Contact) or memory is short. */
 bool leg_confirm(struct cell *c, struct leg *l, const struct sip_msg *resp)
 {
-	if (dialog_from_response(&l->dlg, &c->slab, resp, &l->flow))
+	if (!prack_take_dialog(c, l, resp) && dialog_from_response(&l->dlg, &c->slab, resp, &l->flow))
 		return false;
+	prack_forget(c, l);
 	c->dialogs++;
 	send_ack(c, &l->dlg, l->inv, resp);
+	session_answered(c, l, resp);
 	return true;
 }
 

@@ -18,13 +18,15 @@ static void ring(struct cell *c, struct leg *l, const struct leg_arg *a)
 
 static void refuse(struct cell *c, struct leg *l, const struct leg_arg *a)
 {
-	leg_send_refusal(c, l, a->status);
+	leg_send_refusal(c, l, a->status ? a->status : 480); /* 0: the other party left while our 200 waited for a PRACK */
 	leg_gone(c, l);
 }
 
 static void answer(struct cell *c, struct leg *l, const struct leg_arg *a)
 {
 	(void)a;
+	if (prack_holds_answer(l))
+		return;
 	l->state = LEG_IN_ANSWERED;
 	if (leg_send_answer(c, l))
 		return;
@@ -61,6 +63,11 @@ static void take_ack(struct cell *c, struct leg *l, const struct leg_arg *a)
 	l->state = l->state == LEG_IN_ANSWERED ? LEG_UP : l->state;
 	if (l->answer_in_ack)
 		reinvite_acked(c, l, a->msg);
+	if (l->rel.news && l->state == LEG_UP)
+		reinvite_resync(c, l);
+	else if (l->rel.news_for_peer && call_peer(l))
+		reinvite_resync(c, call_peer(l));
+	l->rel.news = l->rel.news_for_peer = false;
 }
 
 static void leave_later(struct cell *c, struct leg *l, const struct leg_arg *a)
@@ -91,7 +98,7 @@ static void bye(struct cell *c, struct leg *l, const struct leg_arg *a)
 		txn_acked(c->txn, l->unacked);
 	l->unacked = 0;
 	l->dlg.state = DIALOG_ENDED;
-	leg_end(c, l, CDR_NORMAL, 0, 1);
+	leg_end(c, l, refer_by(l) ? CDR_TRANSFERRED : CDR_NORMAL, 0, 1);
 	leg_gone(c, l);
 	call_event(c, l->call, l, CALL_EV_LEFT, 0, NULL);
 }
@@ -100,6 +107,10 @@ static void bye(struct cell *c, struct leg *l, const struct leg_arg *a)
 static void bye_too(struct cell *c, struct leg *l, const struct leg_arg *a)
 {
 	reply_plain(c, a->id, l->h, a->msg, a->from, 200, span_z(l->tag));
+	if (l->state == LEG_CLOSING && !l->bye) { /* ours was not sent yet */
+		wheel_cancel(&c->wheel, &l->retry);
+		leg_gone(c, l);
+	}
 	if (l->state != LEG_IN_LEAVING)
 		return;
 	if (l->unacked)

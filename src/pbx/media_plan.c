@@ -72,6 +72,16 @@ const struct sdp_media *plan_parse(const struct cell *c, struct span body, struc
 	return plan_audio(c, s, index);
 }
 
+const struct sdp_media *plan_opened(const struct sdp_media *m, struct sdp_media *open)
+{
+	if (!m || !m->conn.family)
+		return NULL;
+	*open = *m;
+	open->dir = SDP_SENDRECV;
+	open->conn_zero = false;
+	return open;
+}
+
 static bool write_out(struct cell *c, struct leg *l, struct sdp_local *d, struct block *into)
 {
 	char buf[4096];

@@ -6,10 +6,13 @@
 
 static void put_answer(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from, struct span sdp)
 {
-	(void)dialog_refresh_target(&l->dlg, &c->slab, req);
+	if (l->dlg.state != DIALOG_NONE)
+		(void)dialog_refresh_target(&l->dlg, &c->slab, req);
 	reply_begin(c, req, from, 200, span_z(l->tag));
 	put_contact_for(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), from, req);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
+	if (l->state == LEG_UP || l->state == LEG_IN_ANSWERED)
+		session_put_answer(c, l, req);
 	if (req->method == SIP_INVITE)
 		l->unacked = id;
 	reply_send(c, id, l->h, 200, sdp.n ? "application/sdp" : "", sdp);
@@ -27,16 +30,28 @@ static bool negotiating(const struct leg *l)
 
 /* ---- our re-INVITE to the other party ------------------------------------------------------------------------ */
 
-static bool send_offer(struct cell *c, struct leg *l, const struct sdp_media *from)
+static void put_other_party(struct cell *c, const struct leg *l)
+{
+	const struct leg *peer = call_peer(l);
+	const struct site_extension *e = peer ? site_extension_find(c->site, span_z(peer->ext)) : NULL;
+	if (!e)
+		return;
+	sip_head(&c->b, SIP_H_P_ASSERTED_IDENTITY);
+	put_party(c, &l->dlg.flow, e->row.name, e->row.number);
+	sip_eol(&c->b);
+}
+
+static bool send_offer(struct cell *c, struct leg *l)
 {
 	char branch[32];
-	if (!plan_offer(c, l, from))
-		return false;
 	c->b.t = text_on(c->out, sizeof c->out);
 	dialog_request_begin(&l->dlg, &c->b, SIP_INVITE, 0, sip_branch(&c->rng, branch));
 	put_contact_to(c, l->inbound ? span_z(l->call->dialled) : span_z(l->call->caller_number), &l->dlg.flow, l->dlg.remote_target);
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
+	sip_put_z(&c->b, SIP_H_SUPPORTED, "timer");
+	session_put_request(c, l);
 	put_server(c, SIP_H_USER_AGENT);
+	put_other_party(c, l); /* it may be another one than at first */
 	if (!sip_finish(&c->b, "application/sdp", block_span(&l->offer_sdp)) ||
 	    txn_send(c->txn, text_span(&c->b.t), &l->dlg.flow, l->h, c->now_us, &l->re_out)) {
 		l->re_out = 0;
@@ -57,9 +72,27 @@ void reinvite_resync(struct cell *c, struct leg *to)
 		wheel_set(&c->wheel, &to->retry, c->now_us + SECOND_US);
 		return;
 	}
+	struct sdp_media open;
 	const struct sdp_media *m = plan_parse(c, block_span(&other->remote_sdp), &s, NULL);
-	if (m)
-		(void)send_offer(c, to, m);
+	if (!to->moved) {
+		if (m && plan_offer(c, to, m))
+			(void)send_offer(c, to);
+	} else if (plan_offer(c, to, plan_opened(m, &open)) && send_offer(c, to)) {
+		to->moved = MOVED_OFFERED;
+		wheel_cancel(&c->wheel, &to->retry);
+	} else {
+		refer_moved(c, to); /* it cannot be told: it keeps what it has */
+	}
+}
+
+bool reinvite_under_way(const struct leg *l)
+{
+	return negotiating(l);
+}
+
+bool reinvite_refresh(struct cell *c, struct leg *l)
+{
+	return l->local_sdp.n && block_set(c, &l->offer_sdp, block_span(&l->local_sdp)) && send_offer(c, l);
 }
 
 /* RFC 3261 14.1: who made the Call-ID waits longer. */
@@ -95,13 +128,7 @@ static void offerless(struct cell *c, txn_id id, struct leg *l, const struct sip
 	struct sdp s;
 	const struct sdp_media *m = peer ? plan_parse(c, block_span(&peer->remote_sdp), &s, NULL) : NULL;
 	struct sdp_media open;
-	if (m) { /* an offer is made anew: our side of a hold must not stick to it */
-		open = *m;
-		open.dir = SDP_SENDRECV;
-		open.conn_zero = false;
-		m = open.conn.family ? &open : NULL;
-	}
-	if (!plan_offer(c, l, m)) {
+	if (!plan_offer(c, l, plan_opened(m, &open))) {
 		refuse(c, id, l, req, from, 488);
 		return;
 	}
@@ -119,7 +146,7 @@ static void pass_offer(struct cell *c, txn_id id, struct leg *l, const struct si
 		refuse(c, id, l, req, from, 491);
 		return;
 	}
-	if (!block_set(c, &l->wanted_sdp, req->body) || !send_offer(c, peer, m)) {
+	if (!block_set(c, &l->wanted_sdp, req->body) || !plan_offer(c, peer, m) || !send_offer(c, peer)) {
 		block_clear(c, &l->wanted_sdp);
 		offer_failed(&l->offer);
 		refuse(c, id, l, req, from, 500);
@@ -150,17 +177,62 @@ static void offered(struct cell *c, txn_id id, struct leg *l, const struct sip_m
 	}
 }
 
+/* Before the answer the other party cannot be asked: it has an offer of ours, or none of its answers stands. What it said so
+ * far is the answer; what changed is offered to it when the call is up. */
+bool reinvite_early(struct cell *c, struct leg *l, struct span body)
+{
+	struct call *k = l->call;
+	struct leg *other = k->referring ? k->refer_kept : l->inbound ? k->early : k->caller;
+	struct sdp s, o, old;
+	if (!other || k->direct || other->ended)
+		return false;
+	const struct sdp_media *m = plan_parse(c, body, &s, NULL);
+	const struct sdp_media *om = plan_parse(c, block_span(other->remote_sdp.n ? &other->remote_sdp : &other->wanted_sdp), &o, NULL);
+	struct block *said = l->inbound && l->wanted_sdp.n ? &l->wanted_sdp : &l->remote_sdp;
+	const struct sdp_media *was = plan_parse(c, block_span(said), &old, NULL);
+	bool news = m && (!was || !plan_same(m, was));
+	if (!m || !om || !plan_answer(c, l, body, om) || !block_set(c, said, body))
+		return false;
+	media_remote(c, l, m);
+	if (k->caller && news && !k->referring) /* else it is told when the transfer is done */
+		*(l->inbound ? &k->caller->rel.news_for_peer : &k->caller->rel.news) = true;
+	return true;
+}
+
+static void early_update(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from)
+{
+	enum offer_verdict v = offer_received(&l->offer);
+	if (v != OFFER_OK) { /* RFC 3311 5.2 */
+		refuse(c, id, l, req, from, v == OFFER_GLARE ? 491 : 500);
+	} else if (!reinvite_early(c, l, req->body)) {
+		offer_failed(&l->offer);
+		refuse(c, id, l, req, from, 488);
+	} else {
+		(void)answer_sent(&l->offer);
+		put_answer(c, id, l, req, from, block_span(&l->local_sdp));
+	}
+}
+
+static bool is_early(const struct leg *l)
+{
+	return l->state == LEG_IN_TRYING || l->state == LEG_IN_RINGING || l->state == LEG_OUT_CALLING || l->state == LEG_OUT_RINGING;
+}
+
 void reinvite_request(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *req, const struct sip_flow *from)
 {
 	struct span type = sip_hdr_value(req, SIP_H_CONTENT_TYPE);
 	if (l->state == LEG_GONE || l->state == LEG_CLOSING || l->ended) {
 		reply_plain(c, id, l->h, req, from, 481, span_z(l->tag));
+	} else if (session_refuse(c, id, l->h, req, from, span_z(l->tag))) {
+		return;
 	} else if (!req->body.n && req->method == SIP_UPDATE) {
 		put_answer(c, id, l, req, from, SPAN_NONE);
 	} else if (req->body.n && !span_istarts(type, SPAN_LIT("application/sdp"))) {
 		reply_begin(c, req, from, 415, span_z(l->tag));
 		sip_put_z(&c->b, SIP_H_ACCEPT, "application/sdp");
 		reply_send(c, id, l->h, 415, "", SPAN_NONE);
+	} else if (req->method == SIP_UPDATE && is_early(l)) {
+		early_update(c, id, l, req, from);
 	} else if (l->re_in || (l->unacked && l->state == LEG_UP)) {
 		refuse(c, id, l, req, from, 500);
 	} else if (l->re_out || l->state != LEG_UP) {
@@ -218,14 +290,19 @@ static void give_up(struct cell *c, struct leg *asking, uint16_t status)
 static void agreed(struct cell *c, txn_id id, struct leg *l, const struct sip_msg *resp)
 {
 	struct leg *asking = call_peer(l);
-	struct sdp s;
+	struct sdp s, old;
 	ack(c, l, id, resp);
 	(void)dialog_refresh_target(&l->dlg, &c->slab, resp);
+	bool refresh = l->session.refreshing;
+	session_answered(c, l, resp);
 	const struct sdp_media *m = plan_parse(c, resp->body, &s, NULL);
+	const struct sdp_media *was = plan_parse(c, block_span(&l->remote_sdp), &old, NULL);
+	bool news = refresh && m && was && !plan_same(m, was);
 	if (!m || !block_set(c, &l->remote_sdp, resp->body)) {
 		offer_failed(&l->offer);
 		if (asking && asking->re_in)
 			give_up(c, asking, 488);
+		refer_settled(c, l);
 		return;
 	}
 	(void)answer_received(&l->offer);
@@ -236,7 +313,10 @@ static void agreed(struct cell *c, txn_id id, struct leg *l, const struct sip_ms
 		if (asking && asking->wanted_sdp.n) {
 			block_clear(c, &asking->wanted_sdp);
 			reinvite_resync(c, l);
+		} else if (asking && news && !l->moved) { /* it answered our refresh with another description */
+			reinvite_resync(c, asking);
 		}
+		refer_settled(c, l);
 		return;
 	}
 	if (!complete(c, asking, l, m))
@@ -265,6 +345,10 @@ void reinvite_response(struct cell *c, txn_id id, struct leg *l, const struct si
 	}
 	offer_failed(&l->offer);
 	block_clear(c, &l->offer_sdp);
+	if (l->session.refreshing) {
+		session_failed(c, l, resp, status);
+		return;
+	}
 	if (status == 481 || status == 408) { /* RFC 3261 14.1: the dialog is dead */
 		leg_hang(c, l, CDR_TEMPORARY, 0, 3);
 		call_event(c, l->call, l, CALL_EV_LOST, 0, NULL);
@@ -275,6 +359,8 @@ void reinvite_response(struct cell *c, txn_id id, struct leg *l, const struct si
 			block_clear(c, &asking->wanted_sdp);
 		if (status == 491)
 			retry_after_glare(c, l);
+		else
+			refer_settled(c, l);
 	}
 }
 
@@ -316,6 +402,6 @@ void reinvite_acked(struct cell *c, struct leg *l, const struct sip_msg *msg)
 		return;
 	media_remote(c, l, m);
 	plan_note_codec(l, m);
-	if (peer && news)
+	if (peer && (news || peer->moved == MOVED_DUE))
 		reinvite_resync(c, peer);
 }

@@ -1,7 +1,7 @@
 /* What a request is for: the checks of RFC 3261 8.2 in their order, then the method. */
 #include "pbx/watch.h"
 
-static const char *const extensions_known[] = {"outbound", "path", NULL}; /* option tags that we support */
+static const char *const extensions_known[] = {"outbound", "path", "100rel", "timer", "replaces", "norefersub", NULL}; /* option tags that we support */
 
 /* Answered without state and without a look at who asks: nothing of the site is told. */
 static void refuse_stranger(struct cell *c, txn_id id, const struct sip_msg *req, const struct sip_flow *from, uint16_t status)
@@ -42,6 +42,7 @@ static void options(struct cell *c, txn_id id, const struct sip_msg *req, const 
 	reply_begin(c, req, from, 200, tag.n ? tag : stray_tag(c, req, buf));
 	sip_put_z(&c->b, SIP_H_ALLOW, cell_allow);
 	sip_put_z(&c->b, SIP_H_ACCEPT, "application/sdp");
+	sip_put_z(&c->b, SIP_H_SUPPORTED, cell_supported);
 	reply_forget(c, id);
 }
 
@@ -109,7 +110,9 @@ static void method_of_known(struct cell *c, txn_id id, const struct sip_msg *req
 		call_invite(c, id, req, from, who);
 	} else if (req->method == SIP_SUBSCRIBE) {
 		watch_subscribe(c, id, req, from, who);
-	} else if (req->method == SIP_BYE || req->method == SIP_UPDATE || req->method == SIP_INFO) {
+	} else if (req->method == SIP_REFER) { /* of nothing of ours: whom should we refer? */
+		reply_plain(c, id, 0, req, from, 403, SPAN_NONE);
+	} else if (req->method == SIP_BYE || req->method == SIP_UPDATE || req->method == SIP_PRACK || req->method == SIP_INFO) {
 		reply_plain(c, id, 0, req, from, 481, SPAN_NONE);
 	} else {
 		char buf[20];

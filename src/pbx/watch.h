@@ -14,8 +14,8 @@ void watch_in_dialog(struct cell *c, txn_id id, const struct sip_msg *req, const
 /* ---- REFER (RFC 3515): the implicit subscription of a transfer ---- */
 
 /* Before the 202. l: the leg in whose dialog it came; NULL: out of dialog (then `tag`, which also goes into the 202, makes the
- * dialog, and who says whose it is). 0: no room, answer 503. Not called for `Refer-Sub: false` (RFC 4488) or Require:
- * norefersub, where nobody wants to hear. Outlives the leg (see watch_leg_gone). */
+ * dialog, and who says whose it is). 0: no room, answer 503. Not called for `Refer-Sub: false` (RFC 4488), where nobody
+ * wants to hear. Outlives the leg (see watch_leg_gone). */
 handle watch_refer_begin(struct cell *c, const struct sip_msg *req, const struct sip_flow *from, struct leg *l, struct span tag, const struct who *who);
 /* "SIP/2.0 100 Trying" at once after the 202, then what the transfer target says; last: the subscription ends with it.
  * sub 0 or stale: nothing happens. */

@@ -57,6 +57,12 @@ static int site_line(struct setup *u, struct span rest)
 		bool num = scn_number(v, &n);
 		if (span_eqz(key, "ring_s") && num)
 			u->st.ring_s = (int32_t)n;
+		else if (span_eqz(key, "session_timer_s") && num)
+			u->st.session_timer_s = (int32_t)n;
+		else if (span_eqz(key, "session_min_s") && num)
+			u->st.session_min_s = (int32_t)n;
+		else if (span_eqz(key, "reliable_provisional") && num)
+			u->st.reliable_provisional = n != 0;
 		else if (span_eqz(key, "media"))
 			u->st.media = span_eqz(v, "direct") ? SITE_SETTINGS_MEDIA_DIRECT : SITE_SETTINGS_MEDIA_ANCHOR;
 		else if (span_eqz(key, "codecs") && span_copyz(v, u->st.codecs, sizeof u->st.codecs))

@@ -121,6 +121,7 @@ void vp_call_settle(struct vphone *v, struct vp_call *c)
 		vp_call_state(v, c, c->hold_local ? VPC_HELD : c->hold_remote ? VPC_HELD_BY_PEER : VPC_CONNECTED);
 	}
 	vp_media_update(v, c);
+	vp_refer_poke(v, c);
 }
 
 static void gone(struct vphone *v)

@@ -492,7 +492,7 @@ static void test_100rel(void **s)
 	const char *trying = strstr(r->sip_log, "SIP/2.0 100 Trying");
 	assert_non_null(trying);
 	assert_true(strstr(strstr(trying, "To:"), ";tag=") < strstr(strstr(trying, "To:"), "\r\n"));
-	assert_int_equal(rig_count(r->p[1].events, "DEFECT T34.100rel"), 1);
+	assert_int_equal(rig_count(r->p[1].events, "DEFECT"), 0); /* it lists 100rel and does what it says */
 	hear_both(r);
 	rig_do(r, 0, "hangup", "");
 	all_gone(r);

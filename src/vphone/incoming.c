@@ -101,9 +101,12 @@ void vp_incoming_invite(struct vphone *v, txn_id id, const struct sip_msg *req, 
 	char tag[20];
 	static const char *const known[] = {"100rel", "replaces", NULL};
 	struct span odd;
+	struct vp_call *old = NULL;
 	int line = line_for(v, req);
 	vp_new_tag(v, tag);
 	uint16_t no = sip_unknown_token(req, SIP_H_REQUIRE, known, &odd) ? 420 : screen(v, req, line);
+	if (!no)
+		no = vp_replaced(v, req, &old);
 	struct vp_call *c = no ? NULL : vp_call_new(v, (uint8_t)line);
 	if (!c) {
 		vp_reply_simple(v, id, req, from, no ? no : 486, NULL, span_z(tag));
@@ -123,6 +126,12 @@ void vp_incoming_invite(struct vphone *v, txn_id id, const struct sip_msg *req, 
 	if (!c->offerless)
 		(void)offer_received(&c->offer);
 	take_peer(c, req);
+	if (old) { /* in its place, at once (RFC 3891 3) */
+		vp_call_hang(v, old);
+		vp_call_state(v, c, VPC_RINGING);
+		vp_answer(v, c);
+		return;
+	}
 	ring(v, c, req, from);
 }
 

@@ -56,7 +56,8 @@ static void send_digits(struct vphone *v, struct span number)
 	clear_digits(v);
 	if (tone)
 		vp_call_free(v, tone);
-	vp_dial(v, span_z(n), true);
+	if (!vp_transfer_digits(v, span_z(n)))
+		vp_dial(v, span_z(n), true);
 }
 
 static void impossible(struct vphone *v)
@@ -153,6 +154,7 @@ static void hangup(struct vphone *v)
 {
 	struct vp_call *c = vp_focus(v);
 	v->offhook = false;
+	v->transferring = 0;
 	clear_digits(v);
 	if (c)
 		vp_call_hang(v, c);
@@ -162,6 +164,7 @@ static void onhook(struct vphone *v)
 {
 	struct vp_call *c = vp_focus(v);
 	v->offhook = false;
+	v->transferring = 0;
 	clear_digits(v);
 	/* putting the handset down does not refuse a ringing call, nor drop one on hold */
 	if (c && c->state != VPC_RINGING && c->state != VPC_HELD)
@@ -248,6 +251,10 @@ static void softkey(struct vphone *v, struct span label)
 		resume(v);
 	else if (span_ieqz(label, "endcall") || span_ieqz(label, "end call") || span_ieqz(label, "cancel"))
 		hangup(v);
+	else if (span_ieqz(label, "transfer"))
+		vp_transfer(v, SPAN_NONE);
+	else if (span_ieqz(label, "blind"))
+		vp_transfer_blind(v, SPAN_NONE);
 	else if (span_ieqz(label, "newcall") || span_ieqz(label, "new call"))
 		offhook(v);
 	else if ((span_ieqz(label, "dial") || span_ieqz(label, "send")) && v->digits[0])
@@ -295,7 +302,7 @@ void vp_user(struct vphone *v, struct span verb, struct span arg)
 		{"offhook", offhook, NULL}, {"onhook", onhook, NULL}, {"hold", hold, NULL}, {"resume", resume, NULL},
 		{"answer", answer, NULL}, {"reject", reject, NULL}, {"hangup", hangup, NULL}, {"reboot", reboot, NULL},
 		{"factory-reset", factory_reset, NULL}, {"key", NULL, key}, {"softkey", NULL, softkey}, {"line", NULL, line},
-		{"play", NULL, play}, {"play-pcm", NULL, play_pcm},
+		{"play", NULL, play}, {"play-pcm", NULL, play_pcm}, {"blind", NULL, vp_transfer_blind}, {"transfer", NULL, vp_transfer},
 	};
 	struct vp_call *c = vp_focus(v);
 	for (size_t i = 0; i < COUNT_OF(verbs); i++) {

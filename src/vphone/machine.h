@@ -18,7 +18,7 @@
 enum { VP_SECOND = 1000000 };
 
 /* Timers of the phone's own in its wheel; the transaction layer has TXN_TIMER_FIRST.. */
-enum vp_timer { VP_T_BOOT = 1, VP_T_REG, VP_T_CALL, VP_T_RTP, VP_T_GLARE, VP_T_REL, VP_T_DIGIT, VP_T_MWI };
+enum vp_timer { VP_T_BOOT = 1, VP_T_REG, VP_T_CALL, VP_T_RTP, VP_T_GLARE, VP_T_REL, VP_T_DIGIT, VP_T_MWI, VP_T_REFER };
 
 /* ---- models.c: section 1 ------------------------------------------------------------------------------------- */
 struct vp_model {
@@ -192,6 +192,7 @@ struct vp_media {
 	struct tone tone;
 	struct rtp_rx rx;
 	uint64_t tx, foreign, wrong_pt;
+	uint32_t foreign_run;    /* since the last one of ours */
 	uint8_t heard[VP_HEARD]; /* linear ring of G.711 codes */
 	uint16_t heard_at, heard_n;
 	bool heard_alaw;
@@ -232,13 +233,24 @@ struct vp_call {
 	char call_id[80], tag[20];
 	char target[192];               /* of the initial INVITE */
 	char number[64], name[64];
+	char refer_to[64];              /* the transfer asked for: to whom; refer_with: whose dialog it is to replace (serial, 0 blind) */
+	uint32_t refer_with, consult_for; /* consult_for: the call that this one asks about */
+	bool refer_due;
 	uint16_t last_status;
 	uint32_t sdp_id, sdp_version, rseq;
 	int64_t connected_us;
 	struct vp_media *media;
 };
 
-enum { VP_CALLS = 24, VP_DEFECTS = 24 };
+/* A REFER of ours, until its last NOTIFY. */
+struct vp_refer {
+	struct timer timer;
+	bool used;
+	char call_id[128], ltag[64], rtag[64];
+	uint32_t id, last_cseq, call, consult; /* id: CSeq of the REFER; serials of the calls */
+};
+
+enum { VP_CALLS = 24, VP_DEFECTS = 24, VP_REFERS = 4 };
 struct vp_defect {
 	const char *rule;
 	uint32_t count;
@@ -271,11 +283,14 @@ struct vphone {
 	uint8_t n_lines, line; /* line: selected */
 
 	struct vp_call *calls[VP_CALLS];
+	struct vp_refer refers[VP_REFERS];
 	uint32_t focus; /* serial of the call that keys act on; 0 none */
 	uint32_t next_serial, next_port;
 	uint16_t tone_hz; /* 0: by extension */
 	uint16_t last_status;
 
+	uint32_t transferring; /* serial of the call that the key Transfer was pressed in, while its number is dialled */
+	bool blind;
 	bool offhook;
 	char digits[33];
 	char dtmf_heard[33];
@@ -356,7 +371,7 @@ void vp_media_tone(struct vphone *v, struct vp_media *m);
 int vp_media_heard_hz(const struct vphone *v, struct vp_media *m);
 
 /* ---- ua.c, invite.c, incoming.c, call.c ---------------------------------------------------------------------------------------- */
-enum vp_owner { VP_OWN_NONE, VP_OWN_REG, VP_OWN_INVITE, VP_OWN_BYE, VP_OWN_PRACK, VP_OWN_SERVER, VP_OWN_MWI };
+enum vp_owner { VP_OWN_NONE, VP_OWN_REG, VP_OWN_INVITE, VP_OWN_BYE, VP_OWN_PRACK, VP_OWN_SERVER, VP_OWN_MWI, VP_OWN_REFER };
 static inline uint64_t vp_owner(enum vp_owner kind, uint32_t serial)
 {
 	return (uint64_t)kind << 32 | serial;
@@ -394,6 +409,16 @@ void vp_incoming_rel_timer(struct vphone *v, struct vp_call *c);
 void vp_answer(struct vphone *v, struct vp_call *c);
 /* Final refusal of a ringing call; the call is freed. */
 void vp_refuse(struct vphone *v, struct vp_call *c, uint16_t status, const char *reason);
+
+/* ---- transfer.c ------------------------------------------------------------------------------------------------------------------ */
+void vp_transfer(struct vphone *v, struct span number);
+bool vp_transfer_digits(struct vphone *v, struct span number);
+void vp_transfer_blind(struct vphone *v, struct span number);
+void vp_refer_poke(struct vphone *v, struct vp_call *c); /* sends the REFER that waits for the hold */
+void vp_refer_response(struct vphone *v, struct vp_call *c, const struct sip_msg *resp);
+bool vp_refer_notify(struct vphone *v, txn_id id, const struct sip_msg *req, const struct sip_flow *from);
+void vp_refer_clear(struct vphone *v, struct vp_refer *r);
+uint16_t vp_replaced(struct vphone *v, const struct sip_msg *req, struct vp_call **old);
 
 /* ---- digitmap.c: section 4 -------------------------------------------------------------------------------------------------------- */
 enum vp_dm { VP_DM_MORE, VP_DM_SEND, VP_DM_WAIT /* send after *timer pattern's time */, VP_DM_IMPOSSIBLE };

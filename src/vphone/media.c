@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FRAME = 160, DTMF_UNITS = 400 /* 50 ms: tone.dtmf.onTime */, DTMF_END_COPIES = 3, DTMF_GAP_TICKS = 3, PORTS = 47, LATE_MAX_US = 200000 };
+enum { FRAME = 160, DTMF_UNITS = 400 /* 50 ms: tone.dtmf.onTime */, DTMF_END_COPIES = 3, DTMF_GAP_TICKS = 3, PORTS = 47, LATE_MAX_US = 200000, FOREIGN_RUN = 25 };
 
 static bool port_used(const struct vphone *v, uint16_t port)
 {
@@ -245,9 +245,12 @@ void vp_media_rtp(struct vphone *v, const struct vphone_in *in)
 		return;
 	if (v->set.filter_ip && !addr_same_ip(&in->rtp_from, &m->remote)) {
 		m->foreign++;
-		vp_rule(v, "T30.rtp-source", false, "RTP from another address than the SDP named");
+		/* a little of it comes when a call moves: voice is faster than its announcement */
+		if (++m->foreign_run > FOREIGN_RUN)
+			vp_rule(v, "T30.rtp-source", false, "RTP from another address than the SDP named");
 		return;
 	}
+	m->foreign_run = 0;
 	if (c->hold_local) /* nothing is listened to */
 		return;
 	if (!vp_rule(v, "RFC3550-5.1", rtp_parse(in->bytes, &h) == 0, "malformed RTP packet of %zu bytes", in->bytes.n))

@@ -59,7 +59,8 @@ void vp_check_request(struct vphone *v, const struct sip_msg *m)
 		return;
 	vp_rule(v, "RFC3261-8.1.1.8", sip_hdr(m, SIP_H_CONTACT) != NULL, SPAN_FMT " without Contact", SPAN_ARG(m->method_name));
 	vp_rule(v, "RFC3261-13.2.1", m->method != SIP_INVITE || sip_hdr(m, SIP_H_ALLOW) != NULL, "INVITE without Allow");
-	vp_rule(v, "T34.100rel", !sip_has_token(m, SIP_H_SUPPORTED, "100rel"), "lists 100rel: every 180 becomes a reliable one");
+	/* every 180 becomes a reliable one; T34.prack is told when the PRACK does not come */
+	vp_rule(v, "T34.100rel", !sip_has_token(m, SIP_H_SUPPORTED, "100rel") || sip_has_token(m, SIP_H_ALLOW, "PRACK"), "lists 100rel without PRACK");
 	struct span alert = span_trim(sip_hdr_value(m, SIP_H_ALERT_INFO));
 	vp_rule(v, "T29.alert-info", !span_istarts(alert, SPAN_LIT("http:")), "Alert-Info with a bare URL may be fetched");
 }

@@ -104,7 +104,7 @@ static void on_request(void *ctx, txn_id id, const struct sip_msg *req, const st
 {
 	struct vphone *v = ctx;
 	vp_check_request(v, req);
-	if (req->method == SIP_NOTIFY && vp_mwi_notify(v, id, req, from))
+	if (req->method == SIP_NOTIFY && (vp_mwi_notify(v, id, req, from) || vp_refer_notify(v, id, req, from)))
 		return;
 	struct vp_call *c = vp_call_by_request(v, req);
 	if (c)
@@ -168,6 +168,10 @@ static void on_response(void *ctx, txn_id id, uint64_t owner, const struct sip_m
 		if (c)
 			bye_done(v, c, resp);
 		return;
+	case VP_OWN_REFER:
+		if (c)
+			vp_refer_response(v, c, resp);
+		return;
 	case VP_OWN_NONE:
 	case VP_OWN_PRACK:
 	case VP_OWN_SERVER: return;
@@ -211,6 +215,10 @@ static void on_failure(void *ctx, txn_id id, uint64_t owner, enum txn_failure wh
 	case VP_OWN_BYE:
 		if (c)
 			bye_done(v, c, NULL);
+		return;
+	case VP_OWN_REFER:
+		if (c)
+			vp_refer_response(v, c, NULL);
 		return;
 	case VP_OWN_SERVER:
 		if (c && c->server == id)

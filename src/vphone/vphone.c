@@ -113,6 +113,8 @@ void vp_power_off(struct vphone *v)
 			wheel_cancel(&v->wheel, &v->lines[i].reg[k].timer);
 	for (unsigned i = 0; i < v->n_lines; i++)
 		vp_mwi_clear(v, &v->lines[i].mwi);
+	for (size_t i = 0; i < COUNT_OF(v->refers); i++)
+		vp_refer_clear(v, &v->refers[i]);
 	free(v->lines);
 	v->lines = NULL;
 	v->n_lines = 0;
@@ -120,6 +122,7 @@ void vp_power_off(struct vphone *v)
 	vp_boot_drop(v);
 	wheel_cancel(&v->wheel, &v->digit_timer);
 	v->booted = v->offhook = false;
+	v->transferring = 0;
 	v->digits[0] = 0;
 	v->focus = 0;
 }
@@ -165,6 +168,7 @@ static void fire(struct vphone *v, struct timer *t)
 	case VP_T_REL: vp_incoming_rel_timer(v, CONTAINER_OF(t, struct vp_call, rel)); break;
 	case VP_T_MWI: vp_mwi_timer(v, CONTAINER_OF(t, struct vp_mwi, timer)); break;
 	case VP_T_DIGIT: vp_digit_timer(v); break;
+	case VP_T_REFER: vp_refer_clear(v, CONTAINER_OF(t, struct vp_refer, timer)); break;
 	}
 }
 

@@ -39,7 +39,7 @@ struct vphone_in {
 	int http_status;          /* 0: no connection */
 	struct span www_authenticate; /* HTTP 401: all values, one per line */
 	/* USER: verb and arguments: offhook | onhook | dial NUMBER | key NAME | softkey LABEL | line N | hold | resume |
-	 * answer | reject | hangup | dtmf DIGITS | play HZ | reboot | factory-reset */
+	 * answer | reject | hangup | blind NUMBER | transfer [NUMBER] | dtmf DIGITS | play HZ | reboot | factory-reset */
 	struct span verb, arg;
 };
 

@@ -53,7 +53,7 @@ class Ledger:
             rq = urllib.request.Request(d.http + "/api/v1/extensions", method="POST", data=json.dumps({"number": str(n), "name": "n"}).encode(),
                                         headers={"Authorization": "Bearer " + d.token})
             try:
-                with urllib.request.urlopen(rq, timeout=5) as r:
+                with urllib.request.urlopen(rq, timeout=60) as r:
                     if r.status != 201:
                         return
             except OSError:  # cut off in the middle: it may be there or not
@@ -107,12 +107,12 @@ def test_what_was_said_to_be_done_outlives_power_cuts():
             before = records(d)
             for _ in range(rng.randrange(1, 4)):
                 led.call(ua)
-            assert wait_for(lambda: records(d) - before)
-            assert wait_for(lambda: any(f":{ua.port}" in c for c in registered(d)))
+            assert wait_for(lambda: records(d) - before, 60)
+            assert wait_for(lambda: any(f":{ua.port}" in c for c in registered(d)), 60)
             led.calls |= records(d)
             seen = registered(d)
             if i % 5 == 4:  # into the moment in which the log has gone into the database, and begins anew
-                assert wait_for(lambda: size(d) > sizes[-1], 60)
+                assert wait_for(lambda: size(d) > sizes[-1], 180)
             sizes.append(size(d))
             d.cut(rng, torn=i % 2 == 1)
             for t in threads:
