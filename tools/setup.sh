@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build="gcc libc6-dev make meson ninja-build pkg-config python3 ca-certificates libssl-dev libmicrohttpd-dev libcurl4-openssl-dev libsqlite3-dev libjansson-dev libexpat1-dev libseccomp-dev"
-test="$build clang llvm libclang-rt-14-dev libcmocka-dev python3-pytest sip-tester baresip curl iproute2 nftables sqlite3 git procps openssl libre-dev libsofia-sip-ua-dev libosip2-dev systemd binutils"
+test="$build python3-jsonschema clang llvm libclang-rt-14-dev libcmocka-dev python3-pytest sip-tester baresip curl iproute2 nftables sqlite3 git procps openssl libre-dev libsofia-sip-ua-dev libosip2-dev systemd binutils"
 bench="$test kamailio rtpengine-daemon"
 case "${1:-}" in
   build) want=$build ;;

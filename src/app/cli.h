@@ -32,6 +32,7 @@ int cli_extension_add(struct cli *c);
 int cli_extension_set(struct cli *c);
 int cli_device_add(struct cli *c);
 int cli_remove(struct cli *c);
+int cli_token_add(struct cli *c);
 int cli_settings_set(struct cli *c);
 int cli_log_level(struct cli *c);
 int cli_log_peer(struct cli *c);

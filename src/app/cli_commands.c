@@ -159,6 +159,20 @@ int cli_device_add(struct cli *c)
 	return rc;
 }
 
+int cli_token_add(struct cli *c)
+{
+	static const char *const allowed[] = {"scope", "expires-on", NULL};
+	json_t *answer = NULL, *o = c->argc >= 1 ? options(c, 1, allowed) : NULL;
+	if (!o)
+		return CLI_USAGE;
+	json_object_set_new(o, "name", json_string(c->argv[0]));
+	int rc = cli_request(c, "POST", "tokens", o, &answer);
+	if (rc == CLI_OK)
+		cli_print(c, answer);
+	json_decref(answer);
+	return rc;
+}
+
 int cli_remove(struct cli *c)
 {
 	char path[64];

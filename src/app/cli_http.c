@@ -55,6 +55,7 @@ int cli_request(struct cli *c, const char *method, const char *path, json_t *bod
 	snprintf(sock, sizeof sock, "%s/control.sock", c->site);
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	headers = curl_slist_append(headers, "Expect:");
+	headers = curl_slist_append(headers, "If-Match: *"); /* who types a command has just decided, and names what is to change */
 	curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, sock);
 	curl_easy_setopt(h, CURLOPT_URL, url);
 	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method);

@@ -16,6 +16,7 @@ static const struct { const char *what; const char *columns[12]; } views[] = {
 	{"phones", {"number", "status", "type", "model", "firmware", "mac", "address", "last_seen_ms", NULL}},
 	{"registrations", {"extension", "source", "contact", "user_agent", "expires_s", NULL}},
 	{"calls", {"id", "state", "caller", "callee", "seconds", "talk_seconds", "direct_media", NULL}},
+	{"tokens", {"name", "scope", "expires_on", NULL}},
 	{"devices", {"id", "extension", "kind", "mac", "model", "firmware", "bound_by", NULL}},
 };
 

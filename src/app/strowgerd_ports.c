@@ -67,6 +67,8 @@ static struct site *changed(struct world *w, const struct site *cur, struct site
 			log_event(w->log, LOG_ERROR, "site.secret_not_opened", LOG_I("device", c->device.row.id));
 		return site_with_device(cur, &c->device);
 	case CHANGE_DEVICE_GONE: return site_without_device(cur, c->device.row.id);
+	case CHANGE_TOKEN: return site_with_token(cur, &c->token);
+	case CHANGE_TOKEN_GONE: return site_without_token(cur, span_z(c->token.name));
 	}
 	return NULL;
 }
@@ -93,6 +95,8 @@ static const char *change_name(enum change_kind k)
 	case CHANGE_EXTENSION_GONE: return "extension gone";
 	case CHANGE_DEVICE: return "device";
 	case CHANGE_DEVICE_GONE: return "device gone";
+	case CHANGE_TOKEN: return "token";
+	case CHANGE_TOKEN_GONE: return "token gone";
 	}
 	return "?";
 }

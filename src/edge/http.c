@@ -50,6 +50,7 @@ static void read_head(struct exchange *x, struct MHD_Connection *c, const char *
 	rq->user_agent = header(c, MHD_HTTP_HEADER_USER_AGENT);
 	rq->authorization = header(c, MHD_HTTP_HEADER_AUTHORIZATION);
 	rq->if_match = header(c, MHD_HTTP_HEADER_IF_MATCH);
+	rq->idempotency_key = header(c, "Idempotency-Key");
 	rq->content_type = header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
 	rq->host = header(c, MHD_HTTP_HEADER_HOST);
 	rq->control = x->server->o.control;

@@ -148,6 +148,10 @@ static void caller_demands(void **state)
 	take_status(w, &a, 481);
 	send_in_dialog(w, &sa, "PRACK", "", SPAN_NONE);
 	take_status(w, &a, 481);
+	char rack[64]; /* the right number, of another INVITE */
+	snprintf(rack, sizeof rack, "RAck: %u %u INVITE\r\n", (unsigned)rseq, sa.inv_cseq + 1);
+	send_in_dialog(w, &sa, "PRACK", rack, SPAN_NONE);
+	take_status(w, &a, 481);
 	uint32_t inv_cseq = sa.inv_cseq;
 	send_prack(w, ring, SPAN_NONE);
 	take_status(w, &a, 200);

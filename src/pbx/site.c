@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "pbx/site_index.h"
+#include "pbx/site_tokens.h"
 
 struct ext_obj {
 	struct site_obj o;
@@ -24,6 +25,7 @@ struct site {
 	struct site_index dev;    /* id */
 	struct site_index mac;    /* MAC, for devices that have one */
 	struct site_index ext_dev; /* number, id */
+	struct site_tokens *tokens; /* NULL: none */
 };
 
 static struct site_key24 key_text(struct span s)
@@ -81,6 +83,7 @@ void site_unref(struct site *s)
 	site_index_drop(&s->dev);
 	site_index_drop(&s->mac);
 	site_index_drop(&s->ext_dev);
+	site_tokens_unref(s->tokens);
 	free(s);
 }
 
@@ -168,6 +171,7 @@ static struct site *next_of(const struct site *s)
 	site_index_share(&n->dev, &s->dev);
 	site_index_share(&n->mac, &s->mac);
 	site_index_share(&n->ext_dev, &s->ext_dev);
+	n->tokens = site_tokens_ref(s->tokens);
 	return n;
 }
 
@@ -269,4 +273,39 @@ struct site *site_without_device(const struct site *s, uint64_t id)
 	if (!n || !was)
 		return n;
 	return settle(n, drop_device(n, was));
+}
+
+const struct api_token *site_token_next(const struct site *s, uint64_t *cursor)
+{
+	const struct api_token *t = site_tokens_at(s->tokens, *cursor);
+	*cursor += t != NULL;
+	return t;
+}
+
+/* failed 0: the list is the new snapshot's. */
+static struct site *with_tokens(struct site *n, int failed, struct site_tokens *list)
+{
+	if (n && !failed) {
+		site_tokens_unref(n->tokens);
+		n->tokens = list;
+	} else if (!failed) {
+		site_tokens_unref(list);
+	}
+	return n ? settle(n, failed) : NULL;
+}
+
+struct site *site_with_token(const struct site *s, const struct api_token *v)
+{
+	struct site_tokens *list = NULL;
+	struct site *n = next_of(s);
+	int failed = site_tokens_with(s->tokens, v, &list);
+	return with_tokens(n, failed, list);
+}
+
+struct site *site_without_token(const struct site *s, struct span name)
+{
+	struct site_tokens *list = NULL;
+	struct site *n = next_of(s);
+	int failed = site_tokens_without(s->tokens, name, &list);
+	return with_tokens(n, failed, list);
 }

@@ -39,6 +39,9 @@ const struct site_device *site_devices_of(const struct site *s, struct span numb
 /* All in a stable order (by number, by id): start with *cursor = 0; NULL at the end. */
 const struct site_extension *site_extension_next(const struct site *s, uint64_t *cursor);
 const struct site_device *site_device_next(const struct site *s, uint64_t *cursor);
+/* The tokens of the API: start with *cursor = 0; NULL at the end. */
+enum { SITE_TOKENS_MAX = 64 };
+const struct api_token *site_token_next(const struct site *s, uint64_t *cursor);
 uint32_t site_extension_count(const struct site *s);
 uint32_t site_device_count(const struct site *s);
 
@@ -49,5 +52,7 @@ struct site *site_with_extension(const struct site *s, const struct site_extensi
 struct site *site_without_extension(const struct site *s, struct span number); /* its devices go too */
 struct site *site_with_device(const struct site *s, const struct site_device *v);
 struct site *site_without_device(const struct site *s, uint64_t id);
+struct site *site_with_token(const struct site *s, const struct api_token *v);
+struct site *site_without_token(const struct site *s, struct span name);
 
 #endif

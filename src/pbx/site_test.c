@@ -218,7 +218,39 @@ static void a_change_among_ten_thousand_is_cheap(void **state)
 	site_unref(s);
 }
 
+/* A snapshot's tokens stay as they are while others come and go in the next ones. */
+static void tokens_come_and_go(void **state)
+{
+	(void)state;
+	struct site_settings st;
+	site_settings_defaults(&st);
+	struct site *first = site_new(&st), *s = site_ref(first), *n;
+	struct api_token t = {.name = "a"};
+	uint64_t at = 0;
+	for (uint64_t i = 1; i <= SITE_TOKENS_MAX; i++) {
+		t.id = i;
+		snprintf(t.name, sizeof t.name, "t%d", (int)i);
+		n = site_with_token(s, &t), site_unref(s), s = n;
+		assert_non_null(s);
+	}
+	t.id = SITE_TOKENS_MAX + 1;
+	assert_null(site_with_token(s, &t)); /* no room, and s is as it was */
+	t.id = 2;
+	snprintf(t.name, sizeof t.name, "other");
+	n = site_with_token(s, &t); /* in its place */
+	assert_string_equal((at = 1, site_token_next(n, &at))->name, "other");
+	assert_string_equal((at = 1, site_token_next(s, &at))->name, "t2");
+	site_unref(s), s = n;
+	n = site_without_token(s, SPAN_LIT("t1")), site_unref(s), s = n;
+	assert_string_equal((at = 0, site_token_next(s, &at))->name, "other");
+	assert_null((at = SITE_TOKENS_MAX - 1, site_token_next(s, &at)));
+	assert_null((at = 0, site_token_next(first, &at)));
+	site_unref(s);
+	site_unref(first);
+}
+
 static const struct test_case cases[] = {
+	CASE(tokens_come_and_go, ""),
 	CASE(behaves_like_the_model, "V5"),
 	CASE(a_number_is_not_its_prefix, ""),
 	CASE(a_mac_follows_its_device, "G34"),

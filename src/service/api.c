@@ -133,16 +133,30 @@ static void cdr(struct service *s, const struct http_request *rq, struct http_re
 	api_send(rs, 200, &o);
 }
 
-void api_handle(struct service *s, const struct http_request *rq, struct http_response *rs)
+static enum route_method method_of(enum http_method m)
 {
-	struct span rest = rq->path, head;
-	if (!span_starts(rest, SPAN_LIT("/api/v1/"))) {
-		api_error(rs, 404, "no such version", "path", "use /api/v1/");
-		return;
+	switch (m) {
+	case HTTP_GET:
+	case HTTP_HEAD: return ROUTE_GET;
+	case HTTP_PUT: return ROUTE_PUT;
+	case HTTP_POST: return ROUTE_POST;
+	case HTTP_PATCH: return ROUTE_PATCH;
+	case HTTP_DELETE: return ROUTE_DELETE;
+	case HTTP_OTHER: break;
 	}
-	rest = span_sub(rest, 8, rest.n);
-	head = span_cut(&rest, '/');
-	struct span id = rest.p ? rest : SPAN_NONE;
+	return ROUTE_METHODS;
+}
+
+static void description(struct http_response *rs)
+{
+	*rs = (struct http_response){.status = 200, .content_type = "application/json", .body = {openapi_json, openapi_json_n}};
+}
+
+/* Which kind of thing, whatever is done with it: the route has been found good. */
+static void go(struct service *s, const struct http_request *rq, struct span path, struct http_response *rs)
+{
+	struct span rest = path, head = span_cut(&rest, '/'), id = rest.p ? rest : SPAN_NONE;
+	bool gone = rq->method == HTTP_DELETE;
 	if (span_eqz(head, "extensions"))
 		api_extensions(s, rq, id, rs);
 	else if (span_eqz(head, "devices"))
@@ -151,19 +165,15 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 		api_settings(s, rq, rs);
 	else if (span_eqz(head, "phones"))
 		api_phones(s, rq, rs);
-	else if (span_eqz(head, "calls") && rq->method == HTTP_DELETE)
-		live(s, rq, CELL_Q_HANGUP, id, rs);
 	else if (span_eqz(head, "calls"))
-		live(s, rq, CELL_Q_CALLS, SPAN_NONE, rs);
-	else if (span_eqz(head, "registrations") && rq->method == HTTP_DELETE)
-		live(s, rq, CELL_Q_UNREGISTER, id, rs);
+		live(s, rq, gone ? CELL_Q_HANGUP : CELL_Q_CALLS, id, rs);
 	else if (span_eqz(head, "registrations"))
-		live(s, rq, CELL_Q_REGISTRATIONS, SPAN_NONE, rs);
+		live(s, rq, gone ? CELL_Q_UNREGISTER : CELL_Q_REGISTRATIONS, id, rs);
 	else if (span_eqz(head, "subscriptions"))
 		live(s, rq, CELL_Q_SUBSCRIPTIONS, SPAN_NONE, rs);
 	else if (span_eqz(head, "features"))
 		api_features(s, rq, id, rs);
-	else if (span_eqz(head, "bans") && rq->method == HTTP_DELETE)
+	else if (span_eqz(head, "bans") && gone)
 		release(s, rq, id, rs);
 	else if (span_eqz(head, "bans"))
 		live(s, rq, CELL_Q_BANS, SPAN_NONE, rs);
@@ -175,6 +185,56 @@ void api_handle(struct service *s, const struct http_request *rq, struct http_re
 		api_audit(s, rq, id, rs);
 	else if (span_eqz(head, "cdr"))
 		cdr(s, rq, rs);
+	else if (span_eqz(head, "tokens"))
+		api_tokens(s, rq, id, rs);
+	else if (span_eqz(head, "openapi.json"))
+		description(rs);
 	else
-		api_error(rs, 404, "no such collection", "path", "there are extensions, devices, settings, phones, calls, registrations, subscriptions, features, audit, bans, cdr, status");
+		api_error(rs, 503, "this is not kept here", "path", "ask a switch that keeps it");
+}
+
+static void not_there(struct http_response *rs)
+{
+	char list[256];
+	struct text t = TEXT_ARRAY(list);
+	text_lit(&t, "there are");
+	for (size_t i = 0; i < routes_n; i++)
+		if (!strchr(routes[i].path, '/'))
+			text_fmt(&t, " %s", routes[i].path);
+	(void)text_end(&t);
+	api_error(rs, 404, "no such collection", "path", list);
+}
+
+void api_handle(struct service *s, const struct http_request *rq, enum route_scope scope, struct http_response *rs)
+{
+	static const char *const scopes[] = {"never", "read", "write", "admin"};
+	struct span path = rq->path;
+	if (!span_starts(path, SPAN_LIT("/api/v1/"))) {
+		api_error(rs, 404, "no such version", "path", "use /api/v1/");
+		return;
+	}
+	path = span_sub(path, 8, path.n);
+	const struct route *r = route_of(path);
+	enum route_method m = method_of(rq->method);
+	char mend[96];
+	if (!r) {
+		not_there(rs);
+	} else if (m == ROUTE_METHODS || r->scope[m] == ROUTE_NEVER) {
+		struct text t = TEXT_ARRAY(mend);
+		text_fmt(&t, "here go: %s", r->allow);
+		(void)text_end(&t);
+		api_error(rs, 405, "this method is not for this path", "method", mend);
+		http_header(rs, "Allow", span_z(r->allow));
+	} else if (r->scope[m] > scope) {
+		struct text t = TEXT_ARRAY(mend);
+		text_fmt(&t, "use a token with scope %s; this one has %s", scopes[r->scope[m]], scopes[scope]);
+		(void)text_end(&t);
+		api_error(rs, 403, "this token may not do that", "Authorization", mend);
+	} else if (r->revision[m] && !span_trim(rq->if_match).n) {
+		api_error(rs, 428, "a change says of which revision it is", "If-Match", "read it, and send its ETag as If-Match; or If-Match: * for whatever it is now");
+	} else {
+		struct http_request as = *rq;
+		as.method = rq->method == HTTP_HEAD ? HTTP_GET : rq->method;
+		go(s, &as, path, rs);
+	}
 }

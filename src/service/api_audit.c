@@ -24,7 +24,7 @@ void api_note(struct service *s, const struct http_request *rq, const char *what
 		addr_put_ip(&t, &rq->from);
 	(void)text_end(&t);
 	(void)span_copyz(span_sub(key, 0, sizeof of - 1), of, sizeof of);
-	const struct audit_entry e = {.actor = rq->control ? "control" : "token", .source = source, .what = what, .entity = entity, .key = of, .value = value};
+	const struct audit_entry e = {.actor = rq->actor, .source = source, .what = what, .entity = entity, .key = of, .value = value};
 	(void)s->ports.audit_add(s->ports.ctx, &e);
 }
 

@@ -1,8 +1,12 @@
 /* The configuration over the API: extensions, devices, settings. Fields come from the schema; PINs and secrets are verbs. */
 #include "service/api.h"
 
+#include "base/assert.h"
+
 #include <jansson.h>
 #include <stdlib.h>
+
+enum { PAGE_MAX = 1000 };
 
 static void not_allowed(struct http_response *rs)
 {
@@ -61,6 +65,15 @@ static int apply(const struct entity_desc *d, void *row, json_t *o, const char *
 	return 0;
 }
 
+bool api_read_body(const struct http_request *rq, const struct entity_desc *d, void *row, struct http_response *rs)
+{
+	static const char *const verbs[] = {"id", "revision", NULL};
+	json_t *o = body_of(rq, rs);
+	bool ok = o && apply(d, row, o, verbs, rs) == 0;
+	json_decref(o);
+	return ok;
+}
+
 static uint64_t base_revision(const struct http_request *rq, uint64_t current)
 {
 	struct span v = span_trim(rq->if_match);
@@ -73,15 +86,36 @@ static uint64_t base_revision(const struct http_request *rq, uint64_t current)
 	return span_u64(v, UINT64_MAX - 2, &n) == 0 && n > 0 ? n : UINT64_MAX - 1;
 }
 
-static bool commit(struct service *s, const struct http_request *rq, struct site_change *c, struct http_response *rs)
+/* What the request is, for Idempotency-Key: of whom, what for, with which body. */
+static void name_once(const struct http_request *rq, struct site_change *c)
 {
+	unsigned char h[32];
+	const struct span key[] = {span_z(rq->actor), SPAN_LIT("\n"), rq->idempotency_key}, what[] = {rq->path, SPAN_LIT("\n"), rq->body};
+	struct text t = TEXT_ARRAY(c->once_key);
+	crypto_sha256(h, key, COUNT_OF(key));
+	text_hex(&t, h, sizeof h);
+	(void)text_end(&t);
+	t = TEXT_ARRAY(c->once_request);
+	crypto_sha256(h, what, COUNT_OF(what));
+	text_hex(&t, h, sizeof h);
+	(void)text_end(&t);
+}
+
+bool api_commit(struct service *s, const struct http_request *rq, struct site_change *c, struct http_response *rs)
+{
+	if (rq->method == HTTP_POST && rq->idempotency_key.n && c->kind != CHANGE_TOKEN)
+		name_once(rq, c);
 	struct text t = TEXT_ARRAY(c->actor);
-	text_z(&t, rq->control ? "control" : "token");
+	text_z(&t, rq->actor);
 	(void)text_end(&t);
 	if (!rq->control)
 		change_source(c, rq);
 	switch (s->ports.change(s->ports.ctx, c)) {
 	case CHANGE_OK: return true;
+	case CHANGE_DONE_BEFORE: c->done_before = true; return true;
+	case CHANGE_OTHER:
+		api_error(rs, 422, "this key stood for another request", "Idempotency-Key", "take a new key for each thing that is to be done");
+		return false;
 	case CHANGE_CONFLICT:
 		api_error(rs, 409, "it exists already, or was changed by someone else since it was read", "revision", "read it again and repeat the change");
 		return false;
@@ -136,6 +170,38 @@ static int set_pin(struct service *s, const struct site_settings *st, struct ext
 	return 0;
 }
 
+void api_tag(struct http_response *rs, uint64_t revision)
+{
+	char tag[32];
+	struct text t = TEXT_ARRAY(tag);
+	text_fmt(&t, "\"%llu\"", (unsigned long long)revision);
+	http_header(rs, "ETag", text_span(&t));
+}
+
+/* A page of a list: where it begins, how much it may hold (0: all), and, when there is more, where the next one does. */
+struct page {
+	uint64_t cursor, limit, n;
+};
+
+static struct page page_of(const struct http_request *rq)
+{
+	uint64_t limit = api_query_u64(rq->query, "limit");
+	return (struct page){api_query_u64(rq->query, "cursor"), limit > PAGE_MAX ? PAGE_MAX : limit, 0};
+}
+
+static bool page_full(const struct page *p)
+{
+	return p->limit && p->n == p->limit;
+}
+
+static void page_link(struct http_response *rs, const char *what, const struct page *p)
+{
+	char link[160];
+	struct text t = TEXT_ARRAY(link);
+	text_fmt(&t, "</api/v1/%s?cursor=%llu&limit=%llu>; rel=\"next\"", what, (unsigned long long)p->cursor, (unsigned long long)p->limit);
+	http_header(rs, "Link", text_span(&t));
+}
+
 static void put_extension(struct api_out *o, const struct site_extension *e)
 {
 	api_grow(o, 2048);
@@ -147,30 +213,47 @@ static void put_extension(struct api_out *o, const struct site_extension *e)
 static void send_extension(struct http_response *rs, uint16_t status, const struct site_extension *e)
 {
 	struct api_out o = {0};
-	char tag[32];
-	struct text t = TEXT_ARRAY(tag);
 	put_extension(&o, e);
 	api_send(rs, status, &o);
-	text_fmt(&t, "\"%llu\"", (unsigned long long)e->row.revision);
-	http_header(rs, "ETag", text_span(&t));
+	api_tag(rs, e->row.revision);
 }
 
-static void list_extensions(const struct site *site, struct http_response *rs)
+static void list_extensions(const struct site *site, const struct http_request *rq, struct http_response *rs)
 {
 	struct api_out o = {0};
-	uint64_t cursor = 0;
+	struct page p = page_of(rq);
+	uint64_t next = p.cursor;
 	const struct site_extension *e;
 	api_grow(&o, 8);
 	text_putc(&o.t, '[');
-	for (bool first = true; (e = site_extension_next(site, &cursor)); first = false) {
+	for (; (e = site_extension_next(site, &next)) && !page_full(&p); p.n++, p.cursor = next) {
 		api_grow(&o, 8);
-		if (!first)
+		if (p.n)
 			text_putc(&o.t, ',');
 		put_extension(&o, e);
 	}
 	api_grow(&o, 8);
 	text_lit(&o.t, "]\n");
 	api_send(rs, 200, &o);
+	if (e)
+		page_link(rs, "extensions", &p);
+}
+
+/* What was made by this request before is shown as it is now. */
+static void gone_since(struct http_response *rs)
+{
+	api_error(rs, 410, "it was made by this request, and removed since", "Idempotency-Key", "take a new key to make it again");
+}
+
+static void again_extension(struct service *s, const struct site_change *c, struct http_response *rs)
+{
+	struct site *site = s->ports.site(s->ports.ctx);
+	const struct site_extension *e = site_extension_find(site, span_z(c->extension.row.number));
+	if (e)
+		send_extension(rs, 201, e);
+	else
+		gone_since(rs);
+	site_unref(site);
 }
 
 static void write_extension(struct service *s, const struct site *site, const struct http_request *rq, const struct site_extension *old,
@@ -196,7 +279,10 @@ static void write_extension(struct service *s, const struct site *site, const st
 		api_error(rs, 422, err.what, err.field, err.mend);
 	} else if (!(pin = json_object_get(o, "pin")) || set_pin(s, site_settings_of(site), &c.extension.row, pin, rs) == 0) {
 		c.if_revision = old ? base_revision(rq, old->row.revision) : 0;
-		if (commit(s, rq, &c, rs))
+		bool done = api_commit(s, rq, &c, rs);
+		if (done && c.done_before)
+			again_extension(s, &c, rs);
+		else if (done)
 			send_extension(rs, old ? 200 : 201, &c.extension);
 	}
 	json_decref(o);
@@ -209,14 +295,14 @@ void api_extensions(struct service *s, const struct http_request *rq, struct spa
 	if (id.n && !e) {
 		api_error(rs, 404, "there is no such extension", "path", "list them with: strowger extension list");
 	} else if (rq->method == HTTP_GET && !e) {
-		list_extensions(site, rs);
+		list_extensions(site, rq, rs);
 	} else if (rq->method == HTTP_GET) {
 		send_extension(rs, 200, e);
 	} else if (rq->method == HTTP_POST ? !e : (rq->method == HTTP_PATCH || rq->method == HTTP_PUT) && e) {
 		write_extension(s, site, rq, e, rs);
 	} else if (rq->method == HTTP_DELETE && e) {
 		struct site_change c = {.kind = CHANGE_EXTENSION_GONE, .if_revision = base_revision(rq, e->row.revision), .extension = *e};
-		if (commit(s, rq, &c, rs))
+		if (api_commit(s, rq, &c, rs))
 			rs->status = 204;
 	} else {
 		not_allowed(rs);
@@ -242,6 +328,23 @@ static void send_device(struct http_response *rs, uint16_t status, const struct 
 	entity_json_members(&device_desc, d, &o.t);
 	text_putc(&o.t, '}');
 	api_send(rs, status, &o);
+	api_tag(rs, d->revision);
+}
+
+/* Its secret, too: who asks again has not had the answer. */
+static void again_device(struct service *s, const struct site_change *c, struct http_response *rs)
+{
+	char secret[65] = "";
+	struct text t = TEXT_ARRAY(secret);
+	struct site *site = s->ports.site(s->ports.ctx);
+	const struct site_device *d = site_device_by_id(site, c->device.row.id);
+	bool has = d && d->row.secret_sealed[0] && unseal(&s->key, "device", span_z(d->row.secret_sealed), &t) == 0 && text_end(&t);
+	if (d)
+		send_device(rs, 201, &d->row, site_settings_of(site), has ? secret : NULL);
+	else
+		gone_since(rs);
+	explicit_bzero(secret, sizeof secret);
+	site_unref(site);
 }
 
 static void add_device(struct service *s, const struct site *site, const struct http_request *rq, struct http_response *rs)
@@ -288,29 +391,35 @@ static void add_device(struct service *s, const struct site *site, const struct 
 			goto out;
 		}
 	}
-	if (commit(s, rq, &c, rs))
+	bool done = api_commit(s, rq, &c, rs);
+	if (done && c.done_before)
+		again_device(s, &c, rs);
+	else if (done)
 		send_device(rs, 201, &c.device.row, site_settings_of(site), secret[0] ? secret : NULL);
 out:
 	json_decref(o);
 	memset(secret, 0, sizeof secret);
 }
 
-static void list_devices(const struct site *site, struct http_response *rs)
+static void list_devices(const struct site *site, const struct http_request *rq, struct http_response *rs)
 {
 	struct api_out o = {0};
-	uint64_t cursor = 0;
+	struct page p = page_of(rq);
+	uint64_t next = p.cursor;
 	const struct site_device *d;
 	api_grow(&o, 8);
 	text_putc(&o.t, '[');
-	for (bool first = true; (d = site_device_next(site, &cursor)); first = false) {
+	for (; (d = site_device_next(site, &next)) && !page_full(&p); p.n++, p.cursor = next) {
 		api_grow(&o, 2048);
-		text_put(&o.t, first ? SPAN_LIT("{") : SPAN_LIT(",{"));
+		text_put(&o.t, p.n ? SPAN_LIT(",{") : SPAN_LIT("{"));
 		entity_json_members(&device_desc, &d->row, &o.t);
 		text_putc(&o.t, '}');
 	}
 	api_grow(&o, 8);
 	text_lit(&o.t, "]\n");
 	api_send(rs, 200, &o);
+	if (d)
+		page_link(rs, "devices", &p);
 }
 
 void api_devices(struct service *s, const struct http_request *rq, struct span id, struct http_response *rs)
@@ -321,14 +430,14 @@ void api_devices(struct service *s, const struct http_request *rq, struct span i
 	if (id.n && !d) {
 		api_error(rs, 404, "there is no such device", "path", "list them with: strowger device list");
 	} else if (rq->method == HTTP_GET && !d) {
-		list_devices(site, rs);
+		list_devices(site, rq, rs);
 	} else if (rq->method == HTTP_GET) {
 		send_device(rs, 200, &d->row, site_settings_of(site), NULL);
 	} else if (rq->method == HTTP_POST && !d) {
 		add_device(s, site, rq, rs);
 	} else if (rq->method == HTTP_DELETE && d) {
 		struct site_change c = {.kind = CHANGE_DEVICE_GONE, .if_revision = base_revision(rq, d->row.revision), .device = *d};
-		if (commit(s, rq, &c, rs))
+		if (api_commit(s, rq, &c, rs))
 			rs->status = 204;
 	} else {
 		not_allowed(rs);
@@ -381,7 +490,7 @@ void api_settings(struct service *s, const struct http_request *rq, struct http_
 				  "choose it before the first extension");
 			goto out;
 		}
-		if (!commit(s, rq, &c, rs))
+		if (!api_commit(s, rq, &c, rs))
 			goto out;
 	} else if (rq->method != HTTP_GET) {
 		not_allowed(rs);
@@ -392,6 +501,7 @@ void api_settings(struct service *s, const struct http_request *rq, struct http_
 	entity_json_members(&site_settings_desc, &c.settings, &o.t);
 	text_fmt(&o.t, ",\"has_hep_key\":%s}", c.settings.hep_key_sealed[0] ? "true" : "false");
 	api_send(rs, 200, &o);
+	api_tag(rs, c.settings.revision);
 out:
 	json_decref(body);
 	site_unref(site);

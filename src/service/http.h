@@ -12,12 +12,13 @@ struct http_request {
 	enum http_method method;
 	struct span path;          /* decoded, "/0004f2aabbcc.cfg" */
 	struct span query;         /* raw, without '?' */
-	struct span user_agent, authorization, if_match, content_type, host;
+	struct span user_agent, authorization, if_match, idempotency_key, content_type, host;
 	struct span body;          /* at most the limit that service_body_limit gave */
 	struct addr from;
 	bool tls;                  /* came over HTTPS */
 	bool control;              /* came over the control socket: the caller is the administrator */
 	int64_t now_us, wall_us;   /* monotonic, UTC */
+	const char *actor;         /* who, for the audit: "control", "token", "token:NAME"; the API sets it when it has looked at the token */
 };
 
 enum { HTTP_MAX_HEADERS = 8 };

@@ -58,11 +58,18 @@ void service_handle(struct service *s, const struct http_request *rq, struct htt
 	*rs = (struct http_response){.status = 404};
 	if (is_api(rq)) {
 		struct span bearer = span_starts(rq->authorization, SPAN_LIT("Bearer ")) ? span_sub(rq->authorization, 7, rq->authorization.n) : SPAN_NONE;
-		if (!rq->control && (!s->token[0] || !span_eq_ct(bearer, span_z(s->token)))) {
-			api_error(rs, 401, "a token is needed", "Authorization", "send 'Authorization: Bearer TOKEN'; the token is in the file api.token of the site");
+		char actor[API_ACTOR] = "token";
+		struct http_request known = *rq;
+		bool own = s->token[0] && span_eq_ct(bearer, span_z(s->token));
+		enum route_scope scope = rq->control || own ? ROUTE_ADMIN : bearer.n ? token_scope(s, bearer, rq->wall_us, actor) : ROUTE_NEVER;
+		if (scope == ROUTE_NEVER) {
+			api_error(rs, 401, "a token is needed that is known and has not run out", "Authorization",
+				  "send 'Authorization: Bearer TOKEN'; the site's own is in its file api.token, others are made by: strowger token add NAME");
+			http_header(rs, "WWW-Authenticate", SPAN_LIT("Bearer realm=\"strowger\""));
 			return;
 		}
-		api_handle(s, rq, rs);
+		known.actor = rq->control ? "control" : actor;
+		api_handle(s, &known, scope, rs);
 	} else if (prov_name_parse(rq->path, &name)) {
 		prov_handle(s, rq, &name, rs);
 	}

@@ -9,17 +9,23 @@
 #include "service/http.h"
 
 /* A change of the configuration. Exactly one field group is used per kind. */
-enum change_kind { CHANGE_SETTINGS, CHANGE_EXTENSION, CHANGE_EXTENSION_GONE, CHANGE_DEVICE, CHANGE_DEVICE_GONE };
+enum change_kind { CHANGE_SETTINGS, CHANGE_EXTENSION, CHANGE_EXTENSION_GONE, CHANGE_DEVICE, CHANGE_DEVICE_GONE, CHANGE_TOKEN, CHANGE_TOKEN_GONE };
 struct site_change {
 	enum change_kind kind;
 	uint64_t if_revision; /* of the entity when it was read; 0: must not exist yet; UINT64_MAX: any */
 	struct site_settings settings;
 	struct site_extension extension; /* GONE: row.number only */
 	struct site_device device;       /* id 0: a new one, the store gives the id; GONE: row.id only */
+	struct api_token token;          /* GONE: name only */
+	/* The same key and request is done once (a day long): hashes, hex; key empty: as often as it comes. */
+	char once_key[65], once_request[65];
+	bool done_before; /* set by the API for CHANGE_DONE_BEFORE */
 	char actor[64];                  /* who: "control", "pin:201", "token:NAME" */
 	char source[64];                 /* from where: an IP address; empty: the control socket */
 };
-enum change_result { CHANGE_OK, CHANGE_CONFLICT /* if_revision is not the current one */, CHANGE_MISSING, CHANGE_STORE_FAILED };
+/* CHANGE_DONE_BEFORE: under this key, by the same request; extension.row.number or device.row.id say of which thing. CHANGE_OTHER: the key
+ * stood for another request. */
+enum change_result { CHANGE_OK, CHANGE_DONE_BEFORE, CHANGE_OTHER, CHANGE_CONFLICT /* if_revision is not the current one */, CHANGE_MISSING, CHANGE_STORE_FAILED };
 
 /* One row of the audit. Of a verb: what was done (a word), to which kind of thing, which one, and how. */
 struct audit_entry {

@@ -2,6 +2,7 @@
 #ifndef SERVICE_SERVICE_INTERNAL_H
 #define SERVICE_SERVICE_INTERNAL_H
 
+#include "gen/routes.h"
 #include "guard/budget.h"
 #include "guard/nets.h"
 #include "service/service.h"
@@ -55,7 +56,10 @@ bool prov_guest(struct text *t);
 
 /* Fills where the change comes from. */
 void change_source(struct site_change *c, const struct http_request *rq);
-void api_handle(struct service *s, const struct http_request *rq, struct http_response *rs);
+void api_handle(struct service *s, const struct http_request *rq, enum route_scope scope, struct http_response *rs);
+enum { API_ACTOR = 48 };
+/* What this token may do, and who that is, for the audit; NEVER: it is none of ours, or has run out. */
+enum route_scope token_scope(struct service *s, struct span bearer, int64_t wall_us, char actor[API_ACTOR]);
 void api_error(struct http_response *rs, uint16_t status, const char *what, const char *where, const char *mend);
 
 #endif

@@ -36,7 +36,7 @@ static enum change_result world_change(void *ctx, struct site_change *c)
 		       : c->kind == CHANGE_EXTENSION || c->kind == CHANGE_EXTENSION_GONE ? (e ? e->row.revision : 0) : d ? d->row.revision : 0;
 	if (w->store_broken)
 		return CHANGE_STORE_FAILED;
-	if (c->if_revision != UINT64_MAX && c->if_revision != has)
+	if (c->kind != CHANGE_TOKEN && c->if_revision != UINT64_MAX && c->if_revision != has)
 		return CHANGE_CONFLICT;
 	switch (c->kind) {
 	case CHANGE_SETTINGS:
@@ -59,6 +59,12 @@ static enum change_result world_change(void *ctx, struct site_change *c)
 		n = site_with_device(w->site, &c->device);
 		break;
 	case CHANGE_DEVICE_GONE: n = site_without_device(w->site, c->device.row.id); break;
+	case CHANGE_TOKEN:
+		c->token.id = ++w->next_id;
+		c->token.revision = 1;
+		n = site_with_token(w->site, &c->token);
+		break;
+	case CHANGE_TOKEN_GONE: n = site_without_token(w->site, span_z(c->token.name)); break;
 	}
 	if (!n)
 		return CHANGE_STORE_FAILED;
@@ -138,7 +144,7 @@ static void world_free(struct world *w)
 static inline struct http_response world_api(struct world *w, enum http_method m, const char *path, const char *body, const char *if_match)
 {
 	struct http_response rs;
-	struct http_request rq = {.method = m, .path = span_z(path), .body = span_z(body), .if_match = span_z(if_match), .control = true, .now_us = w->now_us};
+	struct http_request rq = {.method = m, .path = span_z(path), .body = span_z(body), .if_match = span_z(if_match ? if_match : "*"), .control = true, .now_us = w->now_us};
 	service_handle(w->s, &rq, &rs);
 	return rs;
 }

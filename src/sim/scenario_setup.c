@@ -12,7 +12,7 @@ struct setup {
 	struct site_settings st;
 	char ext[SCN_PHONES][8];
 	const char *model[SCN_PHONES];
-	bool off[SCN_PHONES], tcp[SCN_PHONES];
+	bool off[SCN_PHONES], tcp[SCN_PHONES], timers[SCN_PHONES];
 };
 
 bool scn_is_setup(struct span w)
@@ -87,6 +87,8 @@ static int phone_line(struct setup *u, struct span rest)
 			u->off[n - 1] = true;
 		else if (span_eqz(key, "tcp"))
 			u->tcp[n - 1] = true;
+		else if (span_eqz(key, "timers"))
+			u->timers[n - 1] = true;
 		else if (span_eqz(key, "ext")) {
 			if (!span_copyz(scn_word(&rest), u->ext[n - 1], sizeof u->ext[0]))
 				return -1;
@@ -144,6 +146,7 @@ static int make_phones(struct scenario *s, const struct setup *u, const char **e
 			return -1;
 		w->phone[i].model = u->model[i];
 		w->phone[i].tcp = u->tcp[i];
+		w->phone[i].timers = u->timers[i];
 		if (!site_extension_find(w->site, span_z(u->ext[i])) && web_extension(w, u->ext[i], name, pin) != 0) {
 			*error = "an extension could not be made";
 			return -1;

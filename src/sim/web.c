@@ -37,6 +37,9 @@ static uint64_t revision_now(const struct world *w, const struct site_change *c)
 	case CHANGE_DEVICE_GONE:
 		d = c->device.row.id ? site_device_by_id(w->site, c->device.row.id) : NULL;
 		return d ? (d->row.revision ? d->row.revision : 1) : 0;
+	case CHANGE_TOKEN: /* no machine asks the simulator's API */
+	case CHANGE_TOKEN_GONE:
+		break;
 	}
 	return 0;
 }
@@ -61,6 +64,9 @@ static struct site *changed(struct world *w, struct site_change *c, uint64_t rev
 		return site_with_device(w->site, &c->device);
 	case CHANGE_DEVICE_GONE:
 		return site_without_device(w->site, c->device.row.id);
+	case CHANGE_TOKEN:
+	case CHANGE_TOKEN_GONE:
+		break;
 	}
 	return NULL;
 }
@@ -225,6 +231,15 @@ static void prefer_tcp(char *body, size_t n)
 		memcpy(body + at + 1, "TCP", 3);
 }
 
+/* Another one: the phone speaks session timers; the service writes 0. */
+static void speak_timers(char *body, size_t n)
+{
+	static const char off[] = "keepalive.sessionTimers=\"0\"";
+	ptrdiff_t at = n ? span_find(span_mem(body, n), span_z(off)) : -1;
+	if (at >= 0)
+		body[at + (ptrdiff_t)sizeof off - 3] = '1';
+}
+
 void web_ask(struct world *w, struct http_job *j)
 {
 	struct http_request rq = {.method = j->method, .path = j->path, .query = j->query, .user_agent = j->user_agent,
@@ -251,6 +266,8 @@ void web_ask(struct world *w, struct http_job *j)
 		memcpy(j->answer, rs.body.p, rs.body.n);
 		j->answer_n = rs.body.n;
 	}
+	if (w->phone[j->phone].timers)
+		speak_timers(j->answer, j->answer_n);
 	if (w->phone[j->phone].tcp)
 		prefer_tcp(j->answer, j->answer_n);
 	struct text t = TEXT_ARRAY(j->challenge);

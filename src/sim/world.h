@@ -97,7 +97,7 @@ struct sim_phone {
 	int64_t timer_at;    /* queued wake-up */
 	int64_t changed_at;  /* last step that said something to the world */
 	int64_t registered_us; /* since when without a break; 0: it is not */
-	bool changed, registered_once, tcp;
+	bool changed, registered_once, tcp, timers;
 	int32_t heard_from;  /* whose voice came last, ORIGIN_NONE: the switch's own */
 	int64_t heard_at;
 	uint64_t heard, foreign;

@@ -3,6 +3,9 @@
 
 #include "store/store_int.h"
 
+/* How long, and how many, requests with an Idempotency-Key are remembered. */
+enum { ONCE_LIFE_MS = 24 * 3600 * 1000, ONCE_MAX = 10000 };
+
 struct found {
 	bool there;
 	uint64_t id, revision;
@@ -54,6 +57,7 @@ union any_row {
 	struct site_settings settings;
 	struct extension extension;
 	struct device device;
+	struct api_token token;
 };
 
 /* How the statements and the audit name one kind of row. */
@@ -65,10 +69,12 @@ static const struct table settings_table = {&site_settings_desc, ST_SETTINGS_REA
 static const struct table extension_table = {&extension_desc, ST_EXT_READ, ST_EXT_INSERT, ST_EXT_UPDATE, ST_EXT_DELETE};
 static const struct table device_table = {&device_desc, ST_DEV_READ, ST_DEV_INSERT, ST_DEV_UPDATE, ST_DEV_DELETE};
 
+static const struct table token_table = {&api_token_desc, ST_TOKEN_READ, ST_TOKEN_INSERT, ST_TOKEN_UPDATE, ST_TOKEN_DELETE};
+
 static enum change_result audit(struct store *s, const struct change_job *j, const struct table *t, const char *what, const void *old, const void *now)
 {
 	const struct entity_head *h = now ? now : old;
-	const struct field_desc *kf = t == &extension_table ? entity_field(t->desc, span_z(t->desc->key)) : NULL;
+	const struct field_desc *kf = t == &extension_table || t == &token_table ? entity_field(t->desc, span_z(t->desc->key)) : NULL;
 	char id[24];
 	snprintf(id, sizeof id, "%llu", (unsigned long long)h->id);
 	struct audit_entry e = {.wall_ms = j->wall_ms, .actor = j->c->actor, .source = j->c->source, .what = what, .entity = t->desc->name,
@@ -165,6 +171,84 @@ static enum change_result device_gone(struct store *s, const struct change_job *
 	return r == CHANGE_OK ? drop(s, j, f.id, &device_table) : r;
 }
 
+static struct found find_token(struct store *s, const char *name)
+{
+	store_bind_text(s->st[ST_TOKEN_FIND], 1, name);
+	return find(s->st[ST_TOKEN_FIND]);
+}
+
+static enum change_result change_token(struct store *s, const struct change_job *j)
+{
+	struct site_change *c = j->c;
+	struct found f = find_token(s, c->token.name);
+	enum change_result r = admit(c, &f, true);
+	if (!f.there)
+		c->token.id = 0;
+	return r == CHANGE_OK ? put(s, j, &f, &token_table, &c->token) : r;
+}
+
+static enum change_result token_gone(struct store *s, const struct change_job *j)
+{
+	struct found f = find_token(s, j->c->token.name);
+	enum change_result r = admit(j->c, &f, false);
+	return r == CHANGE_OK ? drop(s, j, f.id, &token_table) : r;
+}
+
+/* ---- done once (Idempotency-Key) ---- */
+
+/* Of which thing the change is: the number of an extension, the id of a device. */
+static void thing_of(const struct site_change *c, char thing[24])
+{
+	if (c->kind == CHANGE_DEVICE)
+		snprintf(thing, 24, "%llu", (unsigned long long)c->device.row.id);
+	else
+		snprintf(thing, 24, "%s", c->extension.row.number);
+}
+
+static void take_thing(struct site_change *c, struct span thing)
+{
+	uint64_t id = 0;
+	if (c->kind == CHANGE_DEVICE && span_u64(thing, INT64_MAX, &id) == 0)
+		c->device.row.id = id;
+	else if (c->kind != CHANGE_DEVICE)
+		(void)span_copyz(thing, c->extension.row.number, sizeof c->extension.row.number);
+}
+
+/* CHANGE_OK: it has not been done yet. */
+static enum change_result done_before(struct store *s, const struct change_job *j)
+{
+	sqlite3_stmt *st = s->st[ST_ONCE_FIND];
+	enum change_result r = CHANGE_OK;
+	store_bind_text(st, 1, j->c->once_key);
+	sqlite3_bind_int64(st, 2, j->wall_ms - ONCE_LIFE_MS);
+	int step = sqlite3_step(st);
+	if (step == SQLITE_ROW) {
+		const char *request = (const char *)sqlite3_column_text(st, 0), *thing = (const char *)sqlite3_column_text(st, 1);
+		r = request && thing && strcmp(request, j->c->once_request) == 0 ? CHANGE_DONE_BEFORE : CHANGE_OTHER;
+		if (r == CHANGE_DONE_BEFORE)
+			take_thing(j->c, span_z(thing));
+	} else if (step != SQLITE_DONE) {
+		r = CHANGE_STORE_FAILED;
+	}
+	sqlite3_reset(st);
+	return r;
+}
+
+static enum change_result note_done(struct store *s, const struct change_job *j)
+{
+	char thing[24];
+	sqlite3_stmt *st = s->st[ST_ONCE_INSERT], *prune = s->st[ST_ONCE_PRUNE];
+	thing_of(j->c, thing);
+	store_bind_text(st, 1, j->c->once_key);
+	store_bind_text(st, 2, j->c->once_request);
+	store_bind_text(st, 3, thing);
+	sqlite3_bind_int64(st, 4, j->wall_ms);
+	int rc = store_run(st);
+	sqlite3_bind_int64(prune, 1, j->wall_ms - ONCE_LIFE_MS);
+	sqlite3_bind_int64(prune, 2, ONCE_MAX);
+	return rc == 0 && store_run(prune) == 0 ? CHANGE_OK : CHANGE_STORE_FAILED;
+}
+
 static enum change_result one(struct store *s, const struct change_job *j)
 {
 	switch (j->c->kind) {
@@ -178,8 +262,23 @@ static enum change_result one(struct store *s, const struct change_job *j)
 		return change_device(s, j);
 	case CHANGE_DEVICE_GONE:
 		return device_gone(s, j);
+	case CHANGE_TOKEN:
+		return change_token(s, j);
+	case CHANGE_TOKEN_GONE:
+		return token_gone(s, j);
 	}
 	return CHANGE_STORE_FAILED;
+}
+
+/* With a key: in one transaction with the note that it has been done. */
+static enum change_result once(struct store *s, const struct change_job *j)
+{
+	if (!j->c->once_key[0])
+		return one(s, j);
+	enum change_result r = done_before(s, j);
+	if (r == CHANGE_OK)
+		r = one(s, j);
+	return r == CHANGE_OK ? note_done(s, j) : r;
 }
 
 void store_apply_change(struct store *s, struct change_job *j)
@@ -189,7 +288,7 @@ void store_apply_change(struct store *s, struct change_job *j)
 		return;
 	}
 	if (j->c)
-		j->result = one(s, j);
+		j->result = once(s, j);
 	else
 		j->result = store_audit_write(s, j->note) == 0 ? CHANGE_OK : CHANGE_STORE_FAILED;
 	if (j->result == CHANGE_STORE_FAILED)

@@ -27,8 +27,10 @@ static const struct { int version; const char *sql; } record_steps[] = {
 	{3, "DROP TRIGGER IF EXISTS audit_stays"},
 	{3, NULL}, /* store_audit_rekey */
 	{3, "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"},
+	{4, "CREATE TABLE IF NOT EXISTS once (key TEXT PRIMARY KEY, request TEXT NOT NULL, thing TEXT NOT NULL, wall_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID"},
+	{4, "CREATE INDEX IF NOT EXISTS once_age ON once(wall_ms)"},
 };
-enum { RECORDS_VERSION = 3 };
+enum { RECORDS_VERSION = 4 };
 
 static const char reg_schema[] =
 	"CREATE TABLE IF NOT EXISTS binding (extension TEXT, contact TEXT, instance TEXT, device_id INTEGER, call_id TEXT, "
@@ -73,6 +75,14 @@ const char *const store_stmt_sql[ST_N] = {
 	[ST_DEV_INSERT] = DEVICE_INSERT,
 	[ST_DEV_UPDATE] = DEVICE_UPDATE,
 	[ST_DEV_DELETE] = "DELETE FROM device WHERE id = ?",
+	[ST_TOKEN_FIND] = "SELECT id, revision FROM api_token WHERE name = ?",
+	[ST_TOKEN_READ] = API_TOKEN_SELECT " WHERE id = ?",
+	[ST_TOKEN_INSERT] = API_TOKEN_INSERT,
+	[ST_TOKEN_UPDATE] = API_TOKEN_UPDATE,
+	[ST_TOKEN_DELETE] = "DELETE FROM api_token WHERE id = ?",
+	[ST_ONCE_FIND] = "SELECT request, thing FROM once WHERE key = ? AND wall_ms > ?",
+	[ST_ONCE_INSERT] = "INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?)",
+	[ST_ONCE_PRUNE] = "DELETE FROM once WHERE wall_ms <= ?1 OR key IN (SELECT key FROM once ORDER BY wall_ms DESC LIMIT -1 OFFSET ?2)",
 };
 
 const char *const store_reg_sql[RG_N] = {

@@ -51,6 +51,17 @@ static int take_device(struct site **s, const struct site_key *key, sqlite3_stmt
 	return !n ? -1 : shut ? -2 : d.row.secret_sealed[0] != 0;
 }
 
+static int take_token(struct site **s, const struct site_key *key, sqlite3_stmt *st)
+{
+	struct api_token t;
+	(void)key;
+	if (store_read_row(st, &api_token_desc, &t) != 0)
+		return -1;
+	struct site *n = site_with_token(*s, &t);
+	replace(s, n);
+	return n ? 0 : -1;
+}
+
 static int load_all(struct store *s, const char *sql, row_fn take, const struct site_key *key, struct site **site, struct store_error *err)
 {
 	sqlite3_stmt *st = NULL;
@@ -91,7 +102,8 @@ int store_load_site(struct store *s, const struct site_key *key, struct site **o
 		store_fail(err, "out of memory");
 	else if (load_all(s, SITE_SETTINGS_SELECT, take_settings, key, &site, err) == 0 &&
 		 load_all(s, EXTENSION_SELECT " ORDER BY number", take_extension, key, &site, err) == 0 &&
-		 load_all(s, DEVICE_SELECT " ORDER BY id", take_device, key, &site, err) == 0)
+		 load_all(s, DEVICE_SELECT " ORDER BY id", take_device, key, &site, err) == 0 &&
+		 load_all(s, API_TOKEN_SELECT " ORDER BY id", take_token, key, &site, err) == 0)
 		rc = 0;
 	/* None opens: it is the wrong key. Some do: those that do not are damaged. */
 	if (rc == 0 && s->secrets_shut) {

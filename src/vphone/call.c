@@ -18,6 +18,7 @@ struct vp_call *vp_call_new(struct vphone *v, uint8_t line)
 	c->timer.kind = VP_T_CALL;
 	c->glare.kind = VP_T_GLARE;
 	c->rel.kind = VP_T_REL;
+	c->session.kind = VP_T_SESSION;
 	/* o=- T T: seconds (section 8) */
 	c->sdp_id = c->sdp_version = (uint32_t)(v->now_us / VP_SECOND) + 1000000000u;
 	v->calls[n] = c;
@@ -68,6 +69,7 @@ void vp_call_free(struct vphone *v, struct vp_call *c)
 	vp_media_close(v, c);
 	wheel_cancel(&v->wheel, &c->timer);
 	wheel_cancel(&v->wheel, &c->glare);
+	wheel_cancel(&v->wheel, &c->session);
 	wheel_cancel(&v->wheel, &c->rel);
 	if (v->txn && c->client)
 		txn_orphan(v->txn, c->client);
@@ -187,6 +189,7 @@ static void hang_answered(struct vphone *v, struct vp_call *c)
 	vp_media_close(v, c);
 	wheel_cancel(&v->wheel, &c->timer);
 	wheel_cancel(&v->wheel, &c->glare);
+	wheel_cancel(&v->wheel, &c->session);
 	vp_call_state(v, c, VPC_ENDING);
 	/* RFC 3261 15: the callee waits for the ACK of its 2xx */
 	if (c->server)

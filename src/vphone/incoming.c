@@ -76,8 +76,10 @@ static void reply(struct vphone *v, struct vp_call *c, const struct sip_msg *req
 		sip_put_z(&b, SIP_H_REQUIRE, "100rel");
 		sip_put_u(&b, SIP_H_RSEQ, RSEQ_FIRST);
 	}
-	if (allow) /* 200 has Allow, no Supported */
+	if (allow) { /* 200 has Allow, no Supported */
 		sip_put_z(&b, SIP_H_ALLOW, vp_allow);
+		vp_session_reply(v, c, req, &b);
+	}
 	if (sip_finish(&b, sdp.n ? "application/sdp" : "", sdp))
 		(void)txn_reply(v->txn, c->server, vp_owner(VP_OWN_SERVER, c->serial), status, text_span(&b.t), v->now_us);
 }
@@ -99,7 +101,7 @@ static void ring(struct vphone *v, struct vp_call *c, const struct sip_msg *req,
 void vp_incoming_invite(struct vphone *v, txn_id id, const struct sip_msg *req, const struct sip_flow *from)
 {
 	char tag[20];
-	static const char *const known[] = {"100rel", "replaces", NULL};
+	static const char *const known[] = {"100rel", "replaces", "timer", NULL};
 	struct span odd;
 	struct vp_call *old = NULL;
 	int line = line_for(v, req);
@@ -306,6 +308,7 @@ void vp_incoming_update(struct vphone *v, struct vp_call *c, txn_id id, const st
 		take_peer(c, req);
 	vp_reply_begin(v, &b, req, from, 200, NULL, SPAN_NONE, c->line);
 	sip_put_z(&b, SIP_H_ALLOW, vp_allow);
+	vp_session_reply(v, c, req, &b);
 	if (sip_finish(&b, t.n ? "application/sdp" : "", text_span(&t)))
 		(void)txn_reply(v->txn, id, 0, 200, text_span(&b.t), v->now_us);
 	vp_call_settle(v, c);

@@ -23,7 +23,7 @@ static bool finish_and_send(struct vphone *v, struct vp_call *c, struct sip_buil
 	struct text ts = TEXT_ARRAY(sdp);
 	vp_sdp_offer(v, c, &ts);
 	sip_put_z(b, SIP_H_ALLOW, vp_allow);
-	sip_put_z(b, SIP_H_SUPPORTED, "100rel,replaces");
+	vp_session_supported(v, b);
 	sip_put_named(b, "Allow-Events", SPAN_LIT("conference,talk,hold"));
 	return !ts.over && vp_req_end(v, b, text_span(&ts)) &&
 	       txn_send(v->txn, text_span(&b->t), flow, vp_owner(VP_OWN_INVITE, c->serial), v->now_us, &c->client) == 0;
@@ -199,6 +199,7 @@ static void answered(struct vphone *v, struct vp_call *c, txn_id id, const struc
 	wheel_cancel(&v->wheel, &c->timer);
 	ack(v, c, id, resp);
 	c->answered = true;
+	vp_session_answered(v, c, resp);
 	c->challenges = 0;
 	bool media = take_body(v, c, resp);
 	if (c->cancelled || !vp_rule(v, "RFC3264-5", media, "the 200 to INVITE holds no usable answer")) {
@@ -266,6 +267,7 @@ static void reinvite_response(struct vphone *v, struct vp_call *c, txn_id id, co
 		ack(v, c, id, resp);
 		c->client = 0;
 		(void)!dialog_refresh_target(&c->dlg, &v->slab, resp);
+		vp_session_answered(v, c, resp);
 		vp_rule(v, "RFC3261-14.1", take_body(v, c, resp), "the 200 to a re-INVITE holds no usable answer");
 		if (c->offer.state == OFFER_LOCAL)
 			offer_failed(&c->offer);

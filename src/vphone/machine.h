@@ -18,7 +18,7 @@
 enum { VP_SECOND = 1000000 };
 
 /* Timers of the phone's own in its wheel; the transaction layer has TXN_TIMER_FIRST.. */
-enum vp_timer { VP_T_BOOT = 1, VP_T_REG, VP_T_CALL, VP_T_RTP, VP_T_GLARE, VP_T_REL, VP_T_DIGIT, VP_T_MWI, VP_T_REFER };
+enum vp_timer { VP_T_BOOT = 1, VP_T_REG, VP_T_CALL, VP_T_RTP, VP_T_GLARE, VP_T_REL, VP_T_DIGIT, VP_T_MWI, VP_T_REFER, VP_T_SESSION };
 
 /* ---- models.c: section 1 ------------------------------------------------------------------------------------- */
 struct vp_model {
@@ -121,7 +121,7 @@ void vp_boot_drop(struct vphone *v);
 /* ---- settings.c: merged parameters as typed values -------------------------------------------------------------- */
 enum { VP_MAX_CODECS = 4, VP_MAX_SERVERS = 2 };
 struct vp_settings {
-	bool advertise_port, filter_ip, reject_486, hold_2543, hold_sendonly, call_waiting, tag_serial, remove_end, inband_off;
+	bool advertise_port, filter_ip, reject_486, hold_2543, hold_sendonly, session_timers, call_waiting, tag_serial, remove_end, inband_off;
 	uint16_t rtp_start;
 	uint8_t te_pt, impossible;
 	uint32_t offering_s, ringback_s, impossible_s;
@@ -223,6 +223,9 @@ struct vp_call {
 	struct timer rel;               /* repeats a reliable 180 */
 	uint8_t rel_tries;
 	bool rel_open;
+	struct timer session;           /* RFC 4028 */
+	uint32_t session_s;             /* 0: none */
+	bool session_ours;              /* we refresh */
 	txn_id client;                  /* our INVITE or re-INVITE without final answer */
 	txn_id server;                  /* their INVITE: until the ACK came */
 	uint32_t client_cseq, server_cseq;
@@ -390,6 +393,11 @@ void vp_call_failed(struct vphone *v, struct vp_call *c, uint16_t status, struct
 void vp_call_ended(struct vphone *v, struct vp_call *c, const char *why);
 void vp_call_timer(struct vphone *v, struct vp_call *c);
 void vp_call_hang(struct vphone *v, struct vp_call *c);
+/* session.c */
+void vp_session_supported(struct vphone *v, struct sip_build *b);
+void vp_session_reply(struct vphone *v, struct vp_call *c, const struct sip_msg *req, struct sip_build *b); /* into a 2xx */
+void vp_session_answered(struct vphone *v, struct vp_call *c, const struct sip_msg *resp);
+void vp_session_timer(struct vphone *v, struct vp_call *c);
 void vp_call_bye(struct vphone *v, struct vp_call *c, const struct sip_msg *challenge);
 void vp_hold_others(struct vphone *v, const struct vp_call *keep);
 struct vp_call *vp_focus(const struct vphone *v);

@@ -37,6 +37,7 @@ static void general(struct vphone *v)
 	s->filter_ip = flag(v, "tcpIpApp.port.rtp.filterByIp", true);
 	s->reject_486 = flag(v, "voIpProt.SIP.use486forReject", false);
 	s->hold_2543 = flag(v, "voIpProt.SIP.useRFC2543hold", false);
+	s->session_timers = flag(v, "voIpProt.SIP.keepalive.sessionTimers", false);
 	s->hold_sendonly = flag(v, "voIpProt.SIP.useSendonlyHold", true);
 	s->call_waiting = flag(v, "call.callWaiting.enable", true);
 	s->tag_serial = flag(v, "sec.tagSerialNo", false);

@@ -17,7 +17,7 @@ static void answer_options(struct vphone *v, txn_id id, const struct sip_msg *re
 	vp_new_tag(v, tag);
 	vp_reply_begin(v, &b, req, from, 200, NULL, span_z(tag), v->n_lines ? v->line : -1);
 	sip_put_z(&b, SIP_H_ALLOW, vp_allow);
-	sip_put_z(&b, SIP_H_SUPPORTED, "100rel,replaces");
+	vp_session_supported(v, &b);
 	sip_put_z(&b, SIP_H_ACCEPT, "application/sdp,text/plain,message/sipfrag,application/dialog-info+xml");
 	sip_put_named(&b, "Accept-Encoding", SPAN_LIT("identity"));
 	if (sip_finish(&b, "", SPAN_NONE))

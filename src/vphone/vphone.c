@@ -167,6 +167,7 @@ static void fire(struct vphone *v, struct timer *t)
 	case VP_T_GLARE: vp_glare_timer(v, CONTAINER_OF(t, struct vp_call, glare)); break;
 	case VP_T_REL: vp_incoming_rel_timer(v, CONTAINER_OF(t, struct vp_call, rel)); break;
 	case VP_T_MWI: vp_mwi_timer(v, CONTAINER_OF(t, struct vp_mwi, timer)); break;
+	case VP_T_SESSION: vp_session_timer(v, CONTAINER_OF(t, struct vp_call, session)); break;
 	case VP_T_DIGIT: vp_digit_timer(v); break;
 	case VP_T_REFER: vp_refer_clear(v, CONTAINER_OF(t, struct vp_refer, timer)); break;
 	}

@@ -14,7 +14,7 @@ def test_changes_are_told_and_a_broken_row_is_named(daemon):
     daemon.cli("extension", "add", "201", "--pin", "4071", "--name", "Ann")
     daemon.cli("extension", "set", "201", "--name", "Bea")
     rq = urllib.request.Request(daemon.http + "/api/v1/extensions/201", method="PATCH", data=b'{"ring_s": 30, "pin": "9274"}',
-                                headers={"Authorization": "Bearer " + daemon.token})
+                                headers={"Authorization": "Bearer " + daemon.token, "If-Match": "*"})
     urllib.request.urlopen(rq, timeout=5).close()
     rows = get(daemon, "/api/v1/audit?entity=extension&key=201")
     assert [(r["what"], r["source"], r["revision"]) for r in rows] == [("set", "127.0.0.1", 3), ("set", "", 2), ("add", "", 1)]
