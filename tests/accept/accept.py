@@ -11,6 +11,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import hep  # noqa: E402: beside this file
+import strangers  # noqa: E402
 import tls  # noqa: E402
 import world  # noqa: E402
 os.chdir(ROOT)
@@ -164,7 +165,13 @@ def fuzz():
 
 
 def under_fire():
-    """Killed again and again under calls and changes, then a disk that stalls, fails and is full: every answered call and change is there."""
+    """Killed again and again under sipp's load, floods and a wrong clock, between faults of the disk: every answered call and change is there."""
+    import storm
+    return storm.point()
+
+
+def faults():
+    """Kills alone, then each fault of the disk alone, with the wait for 100 in it (R7, R9-R11)."""
     import under_fire as fire
     return fire.point()
 
@@ -189,6 +196,7 @@ def sanitizers():
 
 POINTS = {
     **tls.POINTS,
+    **strangers.POINTS,
     "fresh": fresh,
     "six-directions": lambda: pytest(["test_six_directions.py"], STROWGER_SECONDS="30"),
     "baresip": lambda: pytest(["test_baresip.py"]),
@@ -198,6 +206,7 @@ POINTS = {
     "sabotage": sabotage,
     "replay": replay,
     "loss-live": lambda: pytest(["test_loss.py"], STROWGER_CALLS="1000"),
+    "loss": world.loss,
     "bad-network": world.bad_network,
     "sim-crashes": world.sim_crashes,
     "hep": hep.judge,
@@ -210,6 +219,7 @@ POINTS = {
     "sanitizers": sanitizers,
     "budget": budget,
     "under-fire": under_fire,
+    "faults": faults,
     "bad-input": lambda: pytest(["test_bad_input.py", "test_provision.py"]),
 }
 

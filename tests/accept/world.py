@@ -24,3 +24,10 @@ def sim_crashes():
     (rc, a), (_, b) = _sim(*args), _sim(*args)
     return rc == 0 and a.get("violations") == 0 and a.get("hash") == b.get("hash"), \
         f"calls={a.get('calls')} crashes={a.get('crashes')} violations={a.get('violations')} same_hash={a.get('hash') == b.get('hash')}"
+
+
+def loss():
+    """R16: 5 % loss each way, at least 10,000 calls, every one set up and torn down, no violation."""
+    _, a = _sim("--phones", "1000", "--hours", "24", "--seed", "16", "--loss", "0.05")
+    calls, lost = a.get("calls", 0), a.get("lost", 1 << 30)
+    return a.get("violations") == 0 and calls >= 10000 and lost == 0, f"calls={calls} lost={lost} violations={a.get('violations')}"
