@@ -1,6 +1,7 @@
 #include "edge/admit.h"
 
 #include "edge/limits.h"
+#include "guard/bucket.h"
 
 #include <stdlib.h>
 
@@ -8,8 +9,8 @@ enum { WAYS = 4, NUMBERS = 16, NUMBER_MAX = 16, STEP_US = 100000, HALF_US = 5000
 
 struct place {
 	struct addr addr; /* family 0: free */
-	int64_t blocked_until_us, at_us;
-	int32_t tokens_x1000;
+	int64_t blocked_until_us;
+	struct bucket rate;
 	bool known;
 };
 
@@ -21,8 +22,8 @@ struct admit {
 	unsigned n_numbers;
 	/* what all strangers together have, and what calls for help have */
 	uint32_t rate;
-	int64_t all_us, help_us, stepped_us, now_us;
-	int64_t all_x1000, help_x1000;
+	int64_t stepped_us, now_us;
+	struct bucket all, help;
 	int64_t shut_until_us;
 	struct admit_counts counts;
 	struct place *place;
@@ -63,12 +64,13 @@ static struct place *place_of(struct admit *a, const struct addr *from, bool mak
 		struct place *p = &a->place[(h + i) % ADMIT_SOURCES];
 		if (p->addr.family && addr_same_ip(&p->addr, from))
 			return p;
-		if (!is_kept(p, now_us) && (!old || !p->addr.family || p->at_us < old->at_us))
+		if (!is_kept(p, now_us) && (!old || !p->addr.family || p->rate.at_us < old->rate.at_us))
 			old = p;
 	}
 	if (!make || !old)
 		return NULL;
-	*old = (struct place){.addr = *from, .at_us = now_us, .tokens_x1000 = ADMIT_SOURCE_BURST * 1000};
+	*old = (struct place){.addr = *from};
+	bucket_fill(&old->rate, now_us, ADMIT_SOURCE_BURST);
 	return old;
 }
 
@@ -137,24 +139,12 @@ static bool calls_for_help(const struct admit *a, struct span b)
 	return false;
 }
 
-static bool take(int64_t *tokens_x1000, int64_t *at_us, int64_t now_us, uint32_t per_s, uint32_t burst)
-{
-	*tokens_x1000 += (now_us - *at_us) * per_s / 1000;
-	*at_us = now_us;
-	if (*tokens_x1000 > (int64_t)burst * 1000)
-		*tokens_x1000 = (int64_t)burst * 1000;
-	if (*tokens_x1000 < 1000)
-		return false;
-	*tokens_x1000 -= 1000;
-	return true;
-}
-
 static enum admit_verdict verdict(struct admit *a, const struct addr *from, struct span bytes, int64_t now_us)
 {
 	struct place *p = place_of(a, from, false, now_us);
 	if (p && p->known)
 		return ADMIT_PASS;
-	if (calls_for_help(a, bytes) && take(&a->help_x1000, &a->help_us, now_us, ADMIT_EMERGENCIES_PER_S, ADMIT_EMERGENCIES_PER_S)) {
+	if (calls_for_help(a, bytes) && bucket_take(&a->help, now_us, ADMIT_EMERGENCIES_PER_S, ADMIT_EMERGENCIES_PER_S)) {
 		a->counts.emergencies++;
 		return ADMIT_PASS;
 	}
@@ -166,14 +156,9 @@ static enum admit_verdict verdict(struct admit *a, const struct addr *from, stru
 		return ADMIT_LOAD;
 	if (!p)
 		p = place_of(a, from, true, now_us);
-	if (p) {
-		int64_t tokens = p->tokens_x1000;
-		bool ok = take(&tokens, &p->at_us, now_us, ADMIT_SOURCE_PER_S, ADMIT_SOURCE_BURST);
-		p->tokens_x1000 = (int32_t)tokens;
-		if (!ok)
-			return ADMIT_RATE;
-	}
-	return take(&a->all_x1000, &a->all_us, now_us, a->rate, a->rate / 10 + 10) ? ADMIT_PASS : ADMIT_LOAD;
+	if (p && !bucket_take(&p->rate, now_us, ADMIT_SOURCE_PER_S, ADMIT_SOURCE_BURST))
+		return ADMIT_RATE;
+	return bucket_take(&a->all, now_us, a->rate, a->rate / 10 + 10) ? ADMIT_PASS : ADMIT_LOAD;
 }
 
 enum admit_verdict admit_check(struct admit *a, const struct addr *from, struct span bytes, int64_t now_us)

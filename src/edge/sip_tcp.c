@@ -2,6 +2,7 @@
 #include "edge/sip_tcp_internal.h"
 
 #include "base/assert.h"
+#include "io/random.h"
 #include "io/tcp.h"
 #include "io/thread.h"
 
@@ -19,7 +20,8 @@ struct sip_tcp *sip_tcp_new(const struct sip_tcp_opts *o)
 	s->waker.fd = s->loop.ep = -1;
 	s->conns = calloc(s->max_conns, sizeof *s->conns); /* untouched pages cost nothing */
 	s->tls = o->tls ? tls_ctx_ref(o->tls) : NULL;
-	s->hs = s->tls ? calloc(TCP_HS_BUCKETS, sizeof *s->hs) : NULL;
+	s->hs = s->tls ? calloc(TCP_HS_SOURCES, sizeof *s->hs) : NULL;
+	random_bytes(&s->hs_key, sizeof s->hs_key);
 	if (!s->conns || (s->tls && !s->hs) || waker_init(&s->waker) != 0 || loop_init(&s->loop) != 0 ||
 	    ring_init(&s->in, sizeof(struct sip_tcp_in), TCP_RING_IN, o->waker) != 0 ||
 	    ring_init(&s->out, sizeof(struct tcp_out), TCP_RING_OUT, &s->waker) != 0) {

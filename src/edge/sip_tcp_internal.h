@@ -2,9 +2,11 @@
 #ifndef EDGE_SIP_TCP_INTERNAL_H
 #define EDGE_SIP_TCP_INTERNAL_H
 
+#include "base/hash.h"
 #include "base/wheel.h"
 #include "edge/limits.h"
 #include "edge/sip_tcp.h"
+#include "guard/bucket.h"
 #include "io/loop.h"
 #include "sip/msg/frame.h"
 
@@ -59,12 +61,11 @@ struct tcp_out {
 };
 
 /* Handshakes cost much and come before anything is known of the peer: so many a second for each source. */
-struct tcp_hs_bucket {
-	unsigned char ip[16];
-	int64_t at_us;
-	int32_t tokens_x1000;
+struct tcp_hs_source {
+	struct addr addr; /* family 0: free */
+	struct bucket rate;
 };
-enum { TCP_HS_BUCKETS = 1024 };
+enum { TCP_HS_SOURCES = 4096, TCP_HS_WAYS = 4 };
 
 struct sip_tcp {
 	struct sip_tcp_opts o;
@@ -77,7 +78,8 @@ struct sip_tcp {
 	struct tcp_conn *by_remote[TCP_HASH];
 	struct tls_ctx *tls;                 /* the transport thread's */
 	_Atomic(struct tls_ctx *) tls_next;  /* from sip_tcp_set_tls */
-	struct tcp_hs_bucket *hs;            /* TLS only */
+	struct tcp_hs_source *hs;            /* TLS only */
+	struct hash_key hs_key;
 	struct ring in, out;
 	struct waker waker;
 	struct loop_fd waker_watch;

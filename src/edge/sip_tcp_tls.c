@@ -45,27 +45,27 @@ enum tcp_io tcp_send(struct tcp_conn *c, const char *src, size_t n, size_t *put)
 	return TCP_IO_GONE;
 }
 
+/* Its place among few; the one that was heard of longest ago gives way. Nobody can choose whose place is his. */
+static struct tcp_hs_source *source_of(struct sip_tcp *s, const struct addr *from, int64_t now_us)
+{
+	uint64_t h = siphash(&s->hs_key, from->ip, sizeof from->ip);
+	struct tcp_hs_source *old = NULL;
+	for (uint64_t i = 0; i < TCP_HS_WAYS; i++) {
+		struct tcp_hs_source *p = &s->hs[(h + i) % TCP_HS_SOURCES];
+		if (p->addr.family && addr_same_ip(&p->addr, from))
+			return p;
+		if (!old || (old->addr.family && (!p->addr.family || p->rate.at_us < old->rate.at_us)))
+			old = p;
+	}
+	old->addr = *from;
+	bucket_fill(&old->rate, now_us, TLS_HANDSHAKES_BURST);
+	return old;
+}
+
 bool tcp_tls_too_many(struct sip_tcp *s, const struct addr *from)
 {
-	uint32_t h = 2166136261u;
-	for (unsigned i = 0; i < 16; i++)
-		h = (h ^ from->ip[i]) * 16777619u;
-	struct tcp_hs_bucket *b = &s->hs[(h ^ h >> 15) % TCP_HS_BUCKETS];
 	int64_t now = s->loop.now_us;
-	if (memcmp(b->ip, from->ip, 16) != 0) { /* another's: of two sources in one place the newer counts */
-		memcpy(b->ip, from->ip, 16);
-		b->at_us = now;
-		b->tokens_x1000 = TLS_HANDSHAKES_BURST * 1000;
-	}
-	int64_t gained = (now - b->at_us) * TLS_HANDSHAKES_PER_S / 1000;
-	if (gained > 0) {
-		b->tokens_x1000 = gained + b->tokens_x1000 > TLS_HANDSHAKES_BURST * 1000 ? TLS_HANDSHAKES_BURST * 1000 : (int32_t)(gained + b->tokens_x1000);
-		b->at_us = now;
-	}
-	if (b->tokens_x1000 < 1000)
-		return true;
-	b->tokens_x1000 -= 1000;
-	return false;
+	return !bucket_take(&source_of(s, from, now)->rate, now, TLS_HANDSHAKES_PER_S, TLS_HANDSHAKES_BURST);
 }
 
 bool tcp_tls_begin(struct tcp_conn *c)

@@ -1,3 +1,4 @@
+#include "guard/bucket.h"
 #include "guard/budget.h"
 #include "guard/nets.h"
 #include "harness/harness.h"
@@ -155,7 +156,27 @@ static void networks(void **state)
 	assert_true(nets_hold(&n, &a));
 }
 
+/* So many at once, then so many a second, also for who asks a thousand times between two; never more than the burst after a rest. */
+static void a_bucket_fills_and_runs_over(void **state)
+{
+	(void)state;
+	struct bucket b;
+	uint32_t ok = 0;
+	bucket_fill(&b, 5000000, 20);
+	for (int i = 0; i < 100; i++)
+		ok += bucket_take(&b, 5000000, 10, 20);
+	assert_int_equal(ok, 20);
+	for (int64_t t = 5000000; t <= 8000000; t += 37)
+		ok += bucket_take(&b, t, 10, 20);
+	assert_true(ok >= 49 && ok <= 50); /* 3 s at 10 a second */
+	for (int i = 0; i < 100; i++)
+		ok += bucket_take(&b, 9000000000, 10, 20);
+	assert_true(ok >= 69 && ok <= 70);
+	assert_false(bucket_take(&b, 0, 10, 20)); /* a time that goes back gains nothing */
+}
+
 static const struct test_case cases[] = {
+	CASE(a_bucket_fills_and_runs_over, "R22 R26"),
 	CASE(pauses_double, "Z45"), CASE(strangers_block_their_source, "Z45"), CASE(pins_are_locked, "Z45"), CASE(tables_are_bounded, "R23 Z45"),
 	CASE(networks, "Z45"),
 };
