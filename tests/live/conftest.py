@@ -16,14 +16,19 @@ BUILD = pathlib.Path(os.environ.get("STROWGER_BUILD", ROOT / "build"))
 
 
 def free_port_base():
-    """A base from which the ports that matter are free: SIP, service, HTTP and the first voice ports."""
-    for base in range(21000 + os.getpid() % 40 * 500, 60000, 1000):
+    """A base from which the ports that matter are free: the seven listeners and the first voice ports. All lie below 32768, from where
+    the system gives ports to connections that go out."""
+    bases = list(range(10500, 32000, 500))
+    first = os.getpid() % len(bases)
+    for base in bases[first:] + bases[:first]:
         socks = []
         try:
-            for kind, offs in ((socket.SOCK_DGRAM, (0, 2, 100, 101, 130)), (socket.SOCK_STREAM, (0, 2, 3, 5))):
+            for kind, offs in ((socket.SOCK_DGRAM, (0, 2, 100, 101, 130)), (socket.SOCK_STREAM, range(7))):
                 for off in offs:
                     s = socket.socket(socket.AF_INET, kind)
                     socks.append(s)
+                    if kind == socket.SOCK_STREAM:
+                        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the daemon does: what is closed is free
                     s.bind(("127.0.0.1", base + off))
             return base
         except OSError:
