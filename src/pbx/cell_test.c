@@ -543,7 +543,7 @@ static void rows_that_come_again_say_so(void **state)
 }
 
 static const struct test_case cases[] = {
-	CASE(the_log_changes_nothing, "R28"), CASE(basic_call, "G4"), CASE(media_commands, ""), CASE(codec_profile, "G8"), CASE(refusals, ""), CASE(nobody_there, ""),
+	CASE(the_log_changes_nothing, ""), CASE(basic_call, "G4"), CASE(media_commands, ""), CASE(codec_profile, "G8"), CASE(refusals, ""), CASE(nobody_there, ""),
 	CASE(no_answer, ""), CASE(phone_is_dead, ""), CASE(cancelled, ""), CASE(cancelled_early, ""), CASE(cancel_crosses_answer, ""),
 	CASE(cancel_comes_too_late, ""), CASE(both_hang_up, ""), CASE(called_party_hangs_up, ""), CASE(bye_before_ack, ""),
 	CASE(called_bye_before_callers_ack, ""), CASE(early_bye, ""), CASE(bye_overtakes_answer, ""), CASE(never_acknowledged, ""),

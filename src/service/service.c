@@ -57,7 +57,7 @@ void service_handle(struct service *s, const struct http_request *rq, struct htt
 	struct prov_name name;
 	*rs = (struct http_response){.status = 404};
 	if (is_api(rq)) {
-		struct span bearer = span_starts(rq->authorization, SPAN_LIT("Bearer ")) ? span_sub(rq->authorization, 7, rq->authorization.n) : SPAN_NONE;
+		struct span bearer = span_istarts(rq->authorization, SPAN_LIT("Bearer ")) ? span_sub(rq->authorization, 7, rq->authorization.n) : SPAN_NONE;
 		char actor[API_ACTOR] = "token";
 		struct http_request known = *rq;
 		bool own = s->token[0] && span_eq_ct(bearer, span_z(s->token));

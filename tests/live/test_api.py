@@ -133,6 +133,7 @@ def test_tokens_have_scopes_and_an_end(site):
     site.proc.wait()
     site.start()
     assert [ask(site, "GET", "extensions", token=t).status for t in made.values()] == [200, 401, 200]
+    assert ask(site, "GET", "extensions", token=False, Authorization="bearer " + made["read"]).status == 200  # RFC 9110 11.1: the scheme has no case
     assert ask(site, "GET", "extensions", token="").status == 200 and ask(site, "GET", "extensions", token="x" * 40).status == 401
     assert ask(site, "GET", "extensions", token=False).headers["WWW-Authenticate"].startswith("Bearer")
 

@@ -172,7 +172,6 @@ def test_who_comes_back_goes_on_or_hears_of_a_gap():
         d.clean()
 
 
-@pytest.mark.row("R28")
 def test_readers_are_bounded_and_cost_nothing_when_there_are_none(daemon):
     made = metric(daemon, "events_total")
     daemon.cli("extension", "add", "201")

@@ -21,7 +21,6 @@ def value(values, name, **labels):
     return values["strowger_" + name].get(tuple(sorted(labels.items())), 0)
 
 
-@pytest.mark.row("R28")
 @pytest.mark.parametrize("level", ["info", "error"])
 def test_values_move_with_a_call(daemon, level):
     """Also where the log says nothing: what is counted does not hang on what is told."""
